@@ -1,0 +1,60 @@
+# make demo    set up, and run the main job offline
+# make test    set up, and run the tests
+# make check   format, lint, types, layers
+PYTHON ?= python3
+BIN := .venv/bin
+EXTRAS := xgboost,test,dev
+# what the tests need of the system, as Debian calls it
+SYSTEM_PARTS := chromium util-linux
+
+.PHONY: setup demo test check format system-parts lock clean
+
+setup: .venv/.ready
+
+.venv/.ready: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "hepml_tasks needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	rm -rf .venv
+	@if command -v uv >/dev/null 2>&1; then \
+	  set -ex; \
+	  uv venv --quiet --seed --python "$(PYTHON)" .venv; \
+	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'; \
+	else \
+	  set -ex; \
+	  $(PYTHON) -m venv .venv; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint constraints.txt --editable '.[$(EXTRAS)]'; \
+	fi
+	@touch $@
+
+demo: setup
+	$(BIN)/hepml demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+system-parts:
+	@if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; set -ex; \
+	$$as apt-get update -q; \
+	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(SYSTEM_PARTS)
+
+# the newest versions that work together; review the change, and run the tests with it
+lock:
+	rm -rf .venv && $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	{ echo "# versions that the tests pass with: made by make lock"; \
+	  $(BIN)/python -m pip freeze --exclude-editable; } > constraints.txt
+	touch .venv/.ready
+
+clean:
+	rm -rf .venv build dist *.egg-info hepml-demo

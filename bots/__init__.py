@@ -1,0 +1,1 @@
+"""What an operator copies to a batch farm."""

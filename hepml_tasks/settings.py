@@ -1,0 +1,33 @@
+"""Where things are kept, each by an environment variable or the platform's own default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """Return the folder of downloaded and derived data: ``HEPML_CACHE``, else the user's cache."""
+    if folder := os.environ.get("HEPML_CACHE"):
+        return Path(folder)
+    import platformdirs
+
+    return platformdirs.user_cache_path("hepml")
+
+
+def spool_dir() -> Path:
+    """Return the folder of runs: ``HEPML_SPOOL``, else ``spool`` in the user's data folder."""
+    if folder := os.environ.get("HEPML_SPOOL"):
+        return Path(folder)
+    import platformdirs
+
+    return platformdirs.user_data_path("hepml") / "spool"
+
+
+def mirrors() -> tuple[str, ...]:
+    """Return the base locations, folders or URLs, that hold copies of published files.
+
+    ``HEPML_MIRRORS`` lists them with commas between, nearest first.
+    """
+    listed = os.environ.get("HEPML_MIRRORS", "")
+    return tuple(m.strip() for m in listed.split(",") if m.strip())

@@ -1,0 +1,131 @@
+"""What all tests share: the real data, and the system parts that a test may need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIRE_ALL = os.environ.get("HEPML_REQUIRE_ALL") == "1"
+"""Set in continuous integration, where a missing part is a failure and not a skip."""
+
+SYSTEM_PARTS = {
+    "chromium": lambda: shutil.which("chromium"),
+}
+
+
+def _absent(reason: str) -> None:
+    if REQUIRE_ALL:
+        pytest.fail(f"{reason}, and HEPML_REQUIRE_ALL=1 requires it")
+    pytest.skip(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "needs(part): skips by name where a part of the system is missing"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        (part,) = marker.args
+        if not SYSTEM_PARTS[part]():
+            _absent(f"{part} is not installed (make system-parts installs it)")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real data, or skip."""
+    default = ROOT.parent / "shared" / "data"
+    folder = Path(os.environ.get("HEPML_TEST_DATA", default))
+    if not folder.is_dir():
+        _absent(f"the real data are not at {folder} (HEPML_TEST_DATA names their folder)")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's own cache, spool and settings out of every test."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HEPML_CACHE", str(home / "cache"))
+    monkeypatch.setenv("HEPML_SPOOL", str(home / "spool"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("OPENML_CACHE_DIR", str(home / "openml"))
+    monkeypatch.delenv("HEPML_MIRRORS", raising=False)
+
+
+Hepml = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def hepml() -> Hepml:
+    """Run the command line in a process of its own, as a user does."""
+
+    def run(
+        *arguments: object, obey_permissions: bool = False, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        command = [str(HEPML), *map(str, arguments)]
+        if obey_permissions and os.geteuid() == 0:
+            # root writes into read-only folders unless it gives up the right to
+            command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=300, check=False, **options
+        )
+
+    return run
+
+
+HEPML = Path(sys.executable).parent / "hepml"
+
+
+@pytest.fixture
+def small_task(tmp_path: Path) -> Path:
+    """Return the file of a small simulated task with three folds."""
+    text = (ROOT / "tasks" / "toy-higgs.yaml").read_text()
+    text = text.replace("events: 20000", "events: 1500").replace("rows: 20000", "rows: 1500")
+    text = text.replace("name: toy-higgs\n", "name: toy-small\n", 1)
+    text = text.replace(
+        "{name: 4-fold, kind: kfold, folds: 4, seed: 0}",
+        "{name: 3-fold, kind: kfold, folds: 3, seed: 0}",
+    )
+    path = tmp_path / "toy-small.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_task_file() -> Path:
+    """Return the task file of the real HiggsML events."""
+    return ROOT / "tests" / "tasks" / "higgsml-18k.yaml"
+
+
+@pytest.fixture
+def real_mirror(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the folder of real HiggsML events a mirror."""
+    folder = real_data / "higgsml"
+    monkeypatch.setenv("HEPML_MIRRORS", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scratch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Start a server in a process of its own, shared by the tests of a worker."""
+    from hepml_tasks.server.process import start_server
+
+    with start_server(tmp_path_factory.mktemp("server")) as process:
+        yield process
+
+
+@pytest.fixture
+def connection(scratch_server: Any) -> Any:
+    """Connect to the shared server."""
+    from hepml_tasks.openml.connection import Connection
+
+    return Connection(scratch_server.server, scratch_server.apikey)
