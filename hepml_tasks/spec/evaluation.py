@@ -1,0 +1,55 @@
+"""What an evaluator needs to know of a task: the part of its spec that travels with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
+class Partitions:
+    """Named parts of the test rows, by the values of a column of the dataset."""
+
+    column: str
+    parts: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
+class EvaluationSpec:
+    """How runs on a task are scored, readable without the task's file.
+
+    Parameters
+    ----------
+    task, split : str
+        The task's name and its split's.
+    target, positive : str
+        The column with the class, and the class that is signal.
+    metrics : tuple of str
+        Registered names.
+    primary : str
+        The metric by which runs are ranked.
+    title, description : str
+    weight, event_id : str, optional
+        Columns of the dataset.
+    class_sums : mapping of str to float, optional
+        Each class's sum of weights at full luminosity.
+    partitions : Partitions, optional
+    doi, citation : str, optional
+    """
+
+    task: str
+    split: str
+    target: str
+    positive: str
+    metrics: tuple[str, ...]
+    primary: str
+    title: str = ""
+    description: str = ""
+    weight: str | None = None
+    event_id: str | None = None
+    class_sums: Mapping[str, float] | None = None
+    partitions: Partitions | None = None
+    doi: str | None = None
+    citation: str | None = None

@@ -1,0 +1,306 @@
+"""What a task is: a dataset, the roles of its columns, its splits and its metrics.
+
+The values are read from one YAML file a task and never change afterwards. Validation is
+pydantic's; the rules that relate fields to each other stand at the classes they belong to.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+TaskType = Literal["binary-classification"]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class FileSpec:
+    """A file of a dataset, as its archive publishes it.
+
+    Parameters
+    ----------
+    name : str
+        The file's name, without folders.
+    checksum : str
+        ``md5:…``, ``sha256:…`` or ``adler32:…``.
+    size : int, optional
+        Bytes.
+    urls : tuple of str
+        Where it can be had, tried in order after the mirrors.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+\-]*$")
+    checksum: str = Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|adler32:[0-9a-f]{8})$")
+    size: int | None = Field(default=None, gt=0)
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SimulatorSpec:
+    """A dataset that a simulator of this project makes.
+
+    Parameters
+    ----------
+    name : str
+        The simulator's registered name.
+    events : int
+        Number of events, all processes together.
+    seed : int
+    parameters : mapping
+        Options of the simulator.
+    """
+
+    name: str
+    events: int = Field(gt=0)
+    seed: int = Field(ge=0)
+    parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class DatasetSpec:
+    """A public dataset: what it is called, where it comes from, how it may be used.
+
+    Parameters
+    ----------
+    name : str
+        As on OpenML: letters, digits and ``_-.(),``, at most 128.
+    version : str
+        The publisher's label of this version.
+    description : str
+    licence : str
+        At most 64 characters.
+    creators : tuple of str
+    citation : str
+        At most 1024 characters.
+    doi : str, optional
+    source : str, optional
+        The archive's record, such as ``cernopendata:328``.
+    collection_date : str, optional
+    files : tuple of FileSpec
+        The published files: or `simulator`, never both.
+    simulator : SimulatorSpec, optional
+    rows : int, optional
+        The number of events, checked on load.
+    undefined : float, optional
+        The number that stands for "undefined" in the file and becomes a null.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_\-.(),]{1,128}$")
+    version: str
+    description: str
+    licence: str = Field(max_length=64)
+    creators: tuple[str, ...]
+    citation: str = Field(max_length=1024)
+    doi: str | None = Field(default=None, pattern=r"^10\.\d{4,9}/\S+$")
+    source: str | None = None
+    collection_date: str | None = None
+    files: tuple[FileSpec, ...] = ()
+    simulator: SimulatorSpec | None = None
+    rows: int | None = Field(default=None, gt=0)
+    undefined: float | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.files) == (self.simulator is not None):
+            raise ValueError("give either files or a simulator, not both and not none")
+        if len(self.files) > 1:
+            raise ValueError("a table is read from one file; several files are not supported yet")
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Roles:
+    """What each column is. Only features reach a model.
+
+    Parameters
+    ----------
+    target : str
+        The column with the class.
+    positive : str
+        The class that is signal.
+    features : tuple of str
+        Column names or patterns such as ``PRI_*``.
+    exclude : tuple of str
+        Columns that the patterns would take but that are no features.
+    weight, event_id, split : str, optional
+        The physical weight, the event's number, and the official split's column.
+    """
+
+    target: str
+    positive: str
+    features: tuple[str, ...] = Field(min_length=1)
+    exclude: tuple[str, ...] = ()
+    weight: str | None = None
+    event_id: str | None = None
+    split: str | None = None
+
+    def __post_init__(self) -> None:
+        for role in ("target", "weight", "event_id", "split"):
+            column = getattr(self, role)
+            if column is not None and column in self.features:
+                raise ValueError(f"features: {column!r} is the {role} and can't be a feature")
+
+    def features_among(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns that are features, in the table's order.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            All columns of the table.
+        """
+        barred = {self.target, self.weight, self.event_id, self.split, *self.exclude}
+        return tuple(
+            c
+            for c in columns
+            if c not in barred and any(fnmatch.fnmatchcase(c, p) for p in self.features)
+        )
+
+    def named(self) -> dict[str, str]:
+        """Return the columns that must exist by name, by their role."""
+        roles = {"target": self.target, "weight": self.weight, "event_id": self.event_id}
+        roles["split"] = self.split
+        plain = {c: "features" for c in self.features if not any(s in c for s in "*?[")}
+        return {c: r for r, c in roles.items() if c is not None} | plain
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class KFold:
+    """Stratified k-fold cross-validation."""
+
+    kind: Literal["kfold"]
+    name: str
+    folds: int = Field(default=10, ge=2)
+    seed: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class HoldOut:
+    """A stratified share of the events held back for the test."""
+
+    kind: Literal["holdout"]
+    name: str
+    fraction: float = Field(default=0.33, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Official:
+    """The split that the publisher marked in a column.
+
+    Parameters
+    ----------
+    train, test : tuple of str
+        The column's values for training and for the test; other rows take no part.
+    partitions : mapping of str to tuple of str
+        Named parts of the test rows, such as public and private: one fit gives a score for each.
+    """
+
+    kind: Literal["official"]
+    name: str
+    train: tuple[str, ...] = Field(min_length=1)
+    test: tuple[str, ...] = Field(min_length=1)
+    partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+SplitSpec = Annotated[KFold | HoldOut | Official, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Metrics:
+    """The figures of merit: one primary, by which runs are ranked, and others beside it."""
+
+    primary: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All metrics, the primary one first."""
+        return (self.primary, *(m for m in self.also if m != self.primary))
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Reference:
+    """A published score, quoted with its source and never as one of ours."""
+
+    method: str
+    metric: str
+    value: float
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class About:
+    """What the task is, told to each of its readers."""
+
+    physicist: str
+    ml: str
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TaskSpec:
+    """A task: everything that a run of it needs to know, as its file says.
+
+    Parameters
+    ----------
+    name : str
+    title : str
+    about : About
+    caveat : str
+        The sentence that says that this is not for physics results.
+    type : str
+    dataset : DatasetSpec
+    roles : Roles
+    splits : tuple of KFold, HoldOut or Official
+        The first is the default.
+    metrics : Metrics
+    class_sums : mapping of str to float, optional
+        Each class's sum of weights at full luminosity, to which every subset is renormalised;
+        the sums over the whole file by default.
+    references : tuple of Reference
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")
+    title: str
+    about: About
+    caveat: str
+    type: TaskType
+    dataset: DatasetSpec
+    roles: Roles
+    splits: tuple[SplitSpec, ...] = Field(min_length=1)
+    metrics: Metrics
+    class_sums: Mapping[str, float] | None = None
+    references: tuple[Reference, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [s.name for s in self.splits]
+        if len(set(names)) < len(names):
+            raise ValueError(f"splits: two splits have the same name among {', '.join(names)}")
+        if any(isinstance(s, Official) for s in self.splits) and self.roles.split is None:
+            raise ValueError(
+                "splits: an official split needs roles.split, the column that marks it"
+            )
+        if self.class_sums is not None and self.roles.positive not in self.class_sums:
+            raise ValueError(f"class_sums: the signal class {self.roles.positive!r} is missing")
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SuiteTask:
+    """A task of a suite, on one of its splits (the first by default)."""
+
+    task: str
+    split: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SuiteSpec:
+    """A suite: tasks that are run and read together."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")
+    title: str
+    description: str
+    tasks: tuple[SuiteTask, ...] = Field(min_length=1)

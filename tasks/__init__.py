@@ -1,0 +1,1 @@
+"""The task files: one YAML file a task and its dataset."""
