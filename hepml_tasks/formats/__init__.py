@@ -1,0 +1,1 @@
+"""Files to Arrow tables and back, and nothing else."""

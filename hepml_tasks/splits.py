@@ -1,0 +1,185 @@
+"""Splits: which rows train and which rows are tested, as arrays of row numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hepml_tasks.errors import DataError, FormatError
+from hepml_tasks.formats.arff import Attribute, read_arff, write_arff
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One fit and its test: a fold of a repeat.
+
+    Parameters
+    ----------
+    repeat, fold : int
+        From 0.
+    train, test : ndarray of int64
+        Row numbers in the dataset, ascending and disjoint.
+    """
+
+    repeat: int
+    fold: int
+    train: Rows
+    test: Rows
+
+
+def stratified_kfold(y: npt.ArrayLike, folds: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """Split rows into folds with the classes in equal shares.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_events,)
+        Class labels.
+    folds : int
+        At least 2.
+    seed : int
+        Equal seeds give the folds of scikit-learn's shuffled `StratifiedKFold`.
+
+    Returns
+    -------
+    list of (train, test)
+
+    Raises
+    ------
+    DataError
+        If a class has fewer events than there are folds.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    y = np.asarray(y)
+    _check_classes(y, folds)
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return [
+        (np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
+        for train, test in splitter.split(np.zeros((len(y), 1)), y)
+    ]
+
+
+def stratified_holdout(y: npt.ArrayLike, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Hold back a share of the rows for the test, with the classes in equal shares.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_events,)
+    fraction : float
+        The test share, between 0 and 1.
+    seed : int
+        Equal seeds give the rows of scikit-learn's `StratifiedShuffleSplit`.
+
+    Returns
+    -------
+    (train, test)
+    """
+    from sklearn.model_selection import StratifiedShuffleSplit
+
+    y = np.asarray(y)
+    _check_classes(y, 2)
+    splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
+    train, test = next(splitter.split(np.zeros((len(y), 1)), y))
+    return np.sort(train).astype(np.int64), np.sort(test).astype(np.int64)
+
+
+def by_column(
+    column: npt.ArrayLike, train: Sequence[str], test: Sequence[str]
+) -> tuple[Rows, Rows]:
+    """Split by what a column says of each row, as official splits do.
+
+    Parameters
+    ----------
+    column : array-like of shape (n_events,)
+    train, test : sequence of str
+        The values that mark rows for training and for the test; other rows take no part.
+    """
+    values = np.asarray(column).astype(str)
+    picked = (np.flatnonzero(np.isin(values, list(v))).astype(np.int64) for v in (train, test))
+    train_rows, test_rows = picked
+    for name, rows, wanted in (("train", train_rows, train), ("test", test_rows, test)):
+        if not len(rows):
+            raise DataError(
+                f"the split column has no row marked {' or '.join(wanted)} ({name});"
+                f" it holds {', '.join(sorted(set(values))[:10])}"
+            )
+    return train_rows, test_rows
+
+
+def _check_classes(y: npt.NDArray[np.generic], needed: int) -> None:
+    labels, counts = np.unique(y, return_counts=True)
+    if counts.min() < needed:
+        label = labels[counts.argmin()]
+        raise DataError(
+            f"class {label!s} has {counts.min()} events, too few for {needed} parts;"
+            " use fewer folds or more events"
+        )
+
+
+_ATTRIBUTES = (
+    Attribute("type", "nominal", ("TRAIN", "TEST")),
+    Attribute("rowid", "numeric"),
+    Attribute("repeat", "numeric"),
+    Attribute("fold", "numeric"),
+)
+
+
+def write_split_arff(
+    path: str | os.PathLike[str], splits: Sequence[Split], *, relation: str = "splits"
+) -> None:
+    """Write splits as the ARFF file that OpenML serves at a task's ``data_splits_url``.
+
+    Parameters
+    ----------
+    path : path-like
+    splits : sequence of Split
+    relation : str
+    """
+    parts = [
+        pa.table(
+            {
+                "type": pa.array([kind] * len(rows), pa.string()),
+                "rowid": pa.array(rows, pa.int64()),
+                "repeat": pa.array(np.full(len(rows), split.repeat)),
+                "fold": pa.array(np.full(len(rows), split.fold)),
+            }
+        )
+        for split in splits
+        for kind, rows in (("TRAIN", split.train), ("TEST", split.test))
+    ]
+    write_arff(pa.concat_tables(parts), path, relation=relation, attributes=_ATTRIBUTES)
+
+
+def read_split_arff(path: str | os.PathLike[str]) -> list[Split]:
+    """Read the splits that `write_split_arff`, or an OpenML server, wrote.
+
+    Raises
+    ------
+    FormatError
+        If a column is missing or a row trains and is tested in the same fold.
+    """
+    table = read_arff(path).table
+    names = {name.casefold(): name for name in table.column_names}
+    missing = {"type", "rowid", "repeat", "fold"} - set(names)
+    if missing:
+        raise FormatError(f"{path}: not a splits file, column {sorted(missing)[0]!r} is missing")
+    is_test = table[names["type"]].to_numpy(zero_copy_only=False) == "TEST"
+    row = table[names["rowid"]].to_numpy().astype(np.int64)
+    repeat = table[names["repeat"]].to_numpy().astype(np.int64)
+    fold = table[names["fold"]].to_numpy().astype(np.int64)
+    splits = []
+    for r, f in sorted({(int(a), int(b)) for a, b in zip(repeat, fold, strict=True)}):
+        here = (repeat == r) & (fold == f)
+        train, test = np.sort(row[here & ~is_test]), np.sort(row[here & is_test])
+        both = np.intersect1d(train, test)
+        if len(both):
+            raise FormatError(f"{path}: row {both[0]} trains and is tested in repeat {r}, fold {f}")
+        splits.append(Split(r, f, train, test))
+    return splits
