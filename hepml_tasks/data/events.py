@@ -1,0 +1,153 @@
+"""Events: a dataset's table, taken apart by the roles of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hepml_tasks.data.checksum import table_sha256
+from hepml_tasks.data.table import load_table
+from hepml_tasks.errors import ColumnError, DataError, nearest
+from hepml_tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """A task's events.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        All columns.
+    features : tuple of str
+        The columns that a model may see, in the table's order.
+    y : ndarray of shape (n_events,)
+        The class, as text.
+    weight : ndarray of shape (n_events,), optional
+        The physical weight.
+    event_id : ndarray of shape (n_events,)
+        The event's number; the row's where the data have none.
+    class_sums : mapping of str to float
+        Each class's sum of weights at full luminosity.
+    """
+
+    table: pa.Table
+    features: tuple[str, ...]
+    y: npt.NDArray[np.str_]
+    weight: npt.NDArray[np.float64] | None
+    event_id: npt.NDArray[np.int64]
+    class_sums: Mapping[str, float]
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def sha256(self) -> str:
+        """A checksum of the table's content."""
+        return table_sha256(self.table)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the features as float64, NaN where undefined: what a model sees."""
+        import pandas as pd
+
+        columns = {
+            name: self.table[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
+            for name in self.features
+        }
+        return pd.DataFrame(columns)
+
+
+def load_events(spec: TaskSpec, *, progress: bool = False) -> Events:
+    """Load a task's dataset and check it against the roles that the spec gives its columns.
+
+    Parameters
+    ----------
+    spec : TaskSpec
+    progress : bool
+
+    Returns
+    -------
+    Events
+
+    Raises
+    ------
+    ColumnError
+        For a column that the spec names and the data lack: the message names the nearest.
+    DataError
+        For undefined labels or weights, infinite values, or other than two classes.
+    """
+    table = load_table(spec.dataset, progress=progress)
+    return take_apart(table, spec)
+
+
+def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
+    """Take a table apart by the roles of its columns, as `load_events` does."""
+    roles, name = spec.roles, spec.dataset.name
+    for column, role in roles.named().items():
+        if column not in table.column_names:
+            raise ColumnError(
+                f"dataset {name} has no column {column!r}, which task {spec.name} names as"
+                f" {role}{nearest(column, table.column_names)}"
+            )
+    features = roles.features_among(table.column_names)
+    for pattern in roles.features:
+        if not roles_match(pattern, features):
+            raise ColumnError(
+                f"dataset {name} has no column like {pattern!r}, which task {spec.name} names as"
+                f" features{nearest(pattern, table.column_names)}"
+            )
+    for column in features:
+        _check_numbers(table[column], column, name)
+    y = np.asarray(table[roles.target].cast(pa.string()).to_pylist(), dtype=object)
+    if None in set(y):
+        raise DataError(f"dataset {name}: column {roles.target!r} (target) has undefined values")
+    labels = y.astype(str)
+    found = sorted(set(labels))
+    if len(found) != 2 or roles.positive not in found:
+        raise DataError(
+            f"dataset {name}: column {roles.target!r} holds {', '.join(found)[:60]};"
+            f" task {spec.name} needs two classes, one of them {roles.positive!r}"
+        )
+    weight = None
+    if roles.weight is not None:
+        column = table[roles.weight]
+        _check_numbers(column, roles.weight, name, nulls=False)
+        weight = column.to_numpy().astype(np.float64)
+    if roles.event_id is not None:
+        event_id = table[roles.event_id].to_numpy().astype(np.int64)
+    else:
+        event_id = np.arange(table.num_rows, dtype=np.int64)
+    values = np.ones(len(labels)) if weight is None else weight
+    sums = spec.class_sums or {c: float(values[labels == c].sum()) for c in found}
+    if set(sums) != set(found):
+        raise DataError(
+            f"dataset {name}: classes are {', '.join(found)}, class_sums of task {spec.name}"
+            f" names {', '.join(sorted(sums))}"
+        )
+    return Events(table, features, labels, weight, event_id, dict(sums))
+
+
+def roles_match(pattern: str, columns: tuple[str, ...]) -> bool:
+    """Whether a pattern of the spec takes at least one of the columns."""
+    import fnmatch
+
+    return any(fnmatch.fnmatchcase(c, pattern) for c in columns)
+
+
+def _check_numbers(column: pa.ChunkedArray, name: str, dataset: str, *, nulls: bool = True) -> None:
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        raise DataError(f"dataset {dataset}: column {name!r} is {column.type}, not a number")
+    bad = pc.sum(pc.invert(pc.is_finite(column.cast(pa.float64())))).as_py() or 0
+    if bad:
+        raise DataError(f"dataset {dataset}: column {name!r} has {bad} NaN or infinite values")
+    if not nulls and column.null_count:
+        raise DataError(f"dataset {dataset}: column {name!r} has undefined values")
