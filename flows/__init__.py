@@ -1,0 +1,68 @@
+"""The standard flows that every task is measured with: one small module a family."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from typing import Any
+
+from hepml_tasks.errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A standard flow.
+
+    Parameters
+    ----------
+    name : str
+        As people type it.
+    title : str
+    module : str
+        The module of this package whose `build` makes its estimator.
+    needs : str, optional
+        The module that must be installed, and the extra that brings it.
+    """
+
+    name: str
+    title: str
+    module: str
+    needs: str | None = None
+
+    def build(self) -> Any:
+        """Make the flow's estimator, unfitted."""
+        return importlib.import_module(f"hepml_tasks.flows.{self.module}").build()
+
+    def is_available(self) -> bool:
+        """Whether what it needs is installed."""
+        return self.needs is None or importlib.util.find_spec(self.needs) is not None
+
+
+FLOWS = {
+    flow.name: flow
+    for flow in (
+        Flow("prior", "prior of the classes, the floor", "prior"),
+        Flow("logistic", "logistic regression", "logistic"),
+        Flow("extra-trees", "extremely randomised trees", "extra_trees"),
+        Flow("hist-gradient-boosting", "histogram gradient boosting", "hist_gradient_boosting"),
+        Flow("xgboost", "XGBoost boosted trees", "xgboost", needs="xgboost"),
+        Flow("mlp", "multilayer perceptron", "mlp"),
+    )
+}
+
+
+def find_flow(name: str) -> Flow:
+    """Find a standard flow by name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none: the message suggests the nearest.
+    """
+    if name not in FLOWS:
+        raise UnknownNameError("flow", name, FLOWS, remedy="`hepml flows` lists them")
+    return FLOWS[name]
+
+
+__all__ = ["FLOWS", "Flow", "find_flow"]

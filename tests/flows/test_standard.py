@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from hepml_tasks.errors import MissingExtraError, UnknownNameError
+from hepml_tasks.flows import FLOWS, find_flow
+
+
+def test_the_families_are_there():
+    assert set(FLOWS) == {
+        "prior",
+        "logistic",
+        "extra-trees",
+        "hist-gradient-boosting",
+        "xgboost",
+        "mlp",
+    }
+
+
+def test_an_unknown_flow_is_answered_with_the_nearest():
+    with pytest.raises(
+        UnknownNameError, match="no flow is called 'xgbost'; did you mean 'xgboost'"
+    ):
+        find_flow("xgbost")
+
+
+def test_a_flow_whose_package_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'hepml_tasks\[xgboost\]'"):
+        find_flow("xgboost").build()
