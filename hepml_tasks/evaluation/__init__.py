@@ -1,0 +1,1 @@
+"""Scores from predictions: the same code for client, server and command line."""

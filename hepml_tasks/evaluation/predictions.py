@@ -1,0 +1,137 @@
+"""Predictions: what a run says of each test event, from a run folder or an OpenML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hepml_tasks.errors import RunError, nearest
+from hepml_tasks.formats.arff import read_arff
+from hepml_tasks.splits import Split
+
+_CONFIDENCE = "confidence."
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a run says of each test event.
+
+    Parameters
+    ----------
+    repeat, fold, row : ndarray of int64, shape (n_predictions,)
+        Which test event of which fold: the row in the dataset.
+    predicted : ndarray of str
+        The class: for a task with a selection, whether the event is selected.
+    score : ndarray of float64
+        The confidence in signal.
+    """
+
+    repeat: npt.NDArray[np.int64]
+    fold: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.str_]
+    score: npt.NDArray[np.float64]
+
+
+def read_predictions(path: Path, *, positive: str) -> Predictions:
+    """Read the predictions file of an OpenML run.
+
+    Parameters
+    ----------
+    path : Path
+        ARFF with ``repeat``, ``fold``, ``row_id``, ``prediction`` and ``confidence.CLASS``.
+    positive : str
+        The class whose confidence is the score.
+
+    Raises
+    ------
+    RunError, FormatError
+        Name the file and the column.
+    """
+    table = read_arff(path).table
+    if "row_id" in table.column_names:
+        names = ["row" if n == "row_id" else n for n in table.column_names]
+        table = table.rename_columns(names)
+    return from_table(table, positive=positive, origin=str(path))
+
+
+def from_table(table: pa.Table, *, positive: str, origin: str) -> Predictions:
+    """Take predictions from a table, such as a run folder's.
+
+    Raises
+    ------
+    RunError
+        For a missing column, an undefined value or a score that isn't a finite number.
+    """
+    score = f"{_CONFIDENCE}{positive}"
+    for column in ("repeat", "fold", "row", "prediction", score):
+        if column not in table.column_names:
+            raise RunError(
+                f"{origin}: column {column!r} is missing{nearest(column, table.column_names)}"
+            )
+    values = _numbers(table, score, origin)
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise RunError(
+            f"{origin}: column {score!r} is not a finite number in prediction {row};"
+            " every event needs a score"
+        )
+    predicted = table["prediction"]
+    if predicted.null_count:
+        raise RunError(f"{origin}: column 'prediction' has undefined values")
+    return Predictions(
+        repeat=_numbers(table, "repeat", origin).astype(np.int64),
+        fold=_numbers(table, "fold", origin).astype(np.int64),
+        row=_numbers(table, "row", origin).astype(np.int64),
+        predicted=np.asarray(predicted.cast(pa.string()).to_pylist()),
+        score=values,
+    )
+
+
+def _numbers(table: pa.Table, name: str, origin: str) -> npt.NDArray[np.float64]:
+    column = table[name]
+    if column.null_count:
+        first = pc.index(pc.is_null(column), value=True).as_py()
+        raise RunError(f"{origin}: column {name!r} is undefined in prediction {first}")
+    try:
+        result: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid as error:
+        raise RunError(f"{origin}: column {name!r} holds no numbers ({error})") from error
+    return result
+
+
+def check_against_splits(predictions: Predictions, splits: Sequence[Split], *, origin: str) -> None:
+    """Check that every test event of every fold is predicted, once.
+
+    Raises
+    ------
+    RunError
+        Names the repeat, the fold and an event that is missing, foreign or there twice.
+    """
+    expected = {(s.repeat, s.fold): s.test for s in splits}
+    keys = np.column_stack([predictions.repeat, predictions.fold])
+    found = {(int(r), int(f)) for r, f in np.unique(keys, axis=0)}
+    for repeat, fold in sorted(found - set(expected)):
+        raise RunError(f"{origin}: repeat {repeat}, fold {fold} is not one of the task's")
+    for (repeat, fold), rows in expected.items():
+        here = (predictions.repeat == repeat) & (predictions.fold == fold)
+        given = np.sort(predictions.row[here])
+        where = f"{origin}: repeat {repeat}, fold {fold}"
+        twice = given[1:][given[1:] == given[:-1]]
+        if len(twice):
+            raise RunError(f"{where}: row {twice[0]} is predicted twice")
+        missing: npt.NDArray[Any] = np.setdiff1d(rows, given)
+        if len(missing):
+            raise RunError(
+                f"{where}: {len(missing)} test events have no prediction, as row {missing[0]}"
+            )
+        foreign = np.setdiff1d(given, rows)
+        if len(foreign):
+            raise RunError(f"{where}: row {foreign[0]} is no test event of it")

@@ -1,0 +1,58 @@
+"""What is true of a dataset's events, from the events of a task or from an OpenML dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hepml_tasks.errors import ColumnError, DataError, nearest
+from hepml_tasks.evaluation.evaluate import Truth
+from hepml_tasks.formats.arff import read_arff
+from hepml_tasks.spec import EvaluationSpec
+
+
+def read_truth(path: Path, spec: EvaluationSpec) -> Truth:
+    """Read the labels, weights and event ids of an OpenML dataset.
+
+    Parameters
+    ----------
+    path : Path
+        The dataset's ARFF file.
+    spec : EvaluationSpec
+        Names the columns.
+
+    Raises
+    ------
+    ColumnError, DataError, FormatError
+        Name the file and the column.
+    """
+    return truth_from_table(read_arff(path).table, spec, origin=str(path))
+
+
+def truth_from_table(table: pa.Table, spec: EvaluationSpec, *, origin: str) -> Truth:
+    """Take the truth from a table with all of the dataset's columns."""
+    weight = None if spec.weight is None else _column(table, spec.weight, origin, pa.float64())
+    if spec.event_id is None:
+        event_id = np.arange(table.num_rows, dtype=np.int64)
+    else:
+        event_id = _column(table, spec.event_id, origin, pa.int64())
+    partition = None
+    if spec.partitions is not None:
+        partition = _column(table, spec.partitions.column, origin, pa.string()).astype(str)
+    y = _column(table, spec.target, origin, pa.string()).astype(str)
+    return Truth(y=y, weight=weight, event_id=event_id, partition=partition)
+
+
+def _column(table: pa.Table, name: str, origin: str, kind: pa.DataType) -> Any:
+    if name not in table.column_names:
+        raise ColumnError(f"{origin}: no column {name!r}{nearest(name, table.column_names)}")
+    column = table[name]
+    if column.null_count:
+        raise DataError(f"{origin}: column {name!r} has {column.null_count} undefined values")
+    try:
+        return column.cast(kind).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{origin}: column {name!r}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,157 @@
+"""One fold: fit on its training events, predict its test events, keep the result."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from hepml_tasks.errors import RunError
+from hepml_tasks.running.folder import RunFolder, write_json, write_parquet
+from hepml_tasks.splits import Split
+
+
+def run_fold(
+    estimator: Any,
+    X: pd.DataFrame,
+    y: npt.NDArray[np.str_],
+    weight: npt.NDArray[np.float64],
+    split: Split,
+    *,
+    class_sums: Mapping[str, float],
+    positive: str,
+    threads: int,
+    folder: Path,
+) -> None:
+    """Fit and predict one fold, and write its two files into the run folder.
+
+    Parameters
+    ----------
+    estimator : scikit-learn estimator
+        Unfitted; gets the training events' physical weights if its `fit` takes `sample_weight`.
+    X : DataFrame of shape (n_events, n_features)
+    y : ndarray of str
+    weight : ndarray of float64
+        Physical weights of all events.
+    split : Split
+    class_sums : mapping of str to float
+        The training weights are renormalised to these, class by class.
+    positive : str
+    threads : int
+        How many threads the estimator may use.
+    folder : Path
+        The run folder.
+
+    Raises
+    ------
+    RunError
+        If the estimator fails or gives scores that aren't finite numbers.
+    """
+    from sklearn.base import clone
+    from threadpoolctl import threadpool_limits
+
+    if threading.current_thread() is not threading.main_thread():  # pragma: no cover
+        raise RunError("a fold runs in the main thread of its process")
+    model = clone(estimator)
+    point_out_signal(model, y, positive)
+    where = f"repeat {split.repeat}, fold {split.fold}"
+    options = {}
+    if takes_weights(model):
+        options["sample_weight"] = at_full_luminosity(
+            weight[split.train], y[split.train], class_sums
+        )
+    with threadpool_limits(threads), warnings.catch_warnings():
+        # an estimator's advice on its own parameters is no business of the run
+        warnings.simplefilter("ignore")
+        start = time.perf_counter()
+        try:
+            model.fit(X.iloc[split.train], y[split.train], **options)
+            fitted = time.perf_counter()
+            tested = X.iloc[split.test]
+            confidences = np.asarray(model.predict_proba(tested), dtype=np.float64)
+            predicted = np.asarray(model.predict(tested)).astype(str)
+        except Exception as error:
+            problem = str(error).splitlines()[0] if str(error) else ""
+            raise RunError(
+                f"the flow failed in {where}: {type(error).__name__}: {problem}"
+            ) from error
+        finished = time.perf_counter()
+    if not np.isfinite(confidences).all():
+        bad = int((~np.isfinite(confidences).all(axis=1)).sum())
+        raise RunError(
+            f"the flow gave NaN or infinite scores for {bad} events in {where}; nothing of this"
+            " fold is kept"
+        )
+    classes = np.asarray(model.classes_).astype(str)
+    run = RunFolder(folder)
+    path = run.fold_path(split.repeat, split.fold)
+    columns = {
+        "repeat": np.full(len(split.test), split.repeat, dtype=np.int64),
+        "fold": np.full(len(split.test), split.fold, dtype=np.int64),
+        "row": split.test,
+        "truth": y[split.test],
+        "prediction": predicted,
+        **{f"confidence.{c}": confidences[:, i] for i, c in enumerate(classes)},
+    }
+    record = {
+        "fit_seconds": round(fitted - start, 6),
+        "predict_seconds": round(finished - fitted, 6),
+        "threshold": getattr(model, "threshold_", None),
+    }
+    # the predictions last: a fold is finished when they are there
+    write_json(path.with_suffix(".json"), record)
+    write_parquet(path, pa.table(columns))
+
+
+def run_fold_in_worker(*args: Any, **options: Any) -> None:
+    """Run a fold in a process that leaves an interrupt to the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run_fold(*args, **options)
+
+
+def at_full_luminosity(
+    weight: npt.NDArray[np.float64], y: npt.NDArray[np.str_], class_sums: Mapping[str, float]
+) -> npt.NDArray[np.float64]:
+    """Renormalise each class's weights to its sum over the full dataset.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_events,)
+    y : ndarray of shape (n_events,)
+    class_sums : mapping of str to float
+
+    Raises
+    ------
+    RunError
+        If a class's weights don't sum to a positive number.
+    """
+    result = weight.copy()
+    for label, full in class_sums.items():
+        here = y == label
+        total = float(weight[here].sum())
+        if not total > 0:
+            raise RunError(f"the training weights of class {label!r} sum to {total:g}, not above 0")
+        result[here] *= full / total
+    return result
+
+
+def takes_weights(estimator: Any) -> bool:
+    """Whether an estimator's `fit` has a `sample_weight` (a bare pipeline's has not)."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    return bool(has_fit_parameter(estimator, "sample_weight"))
+
+
+def point_out_signal(estimator: Any, y: npt.NDArray[np.str_], positive: str) -> None:
+    """Tell a flow which class is signal where it isn't the last in sorted order."""
+    if max(set(y)) != positive and "pos_label" in estimator.get_params(deep=False):
+        estimator.set_params(pos_label=positive)

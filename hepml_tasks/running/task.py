@@ -1,0 +1,171 @@
+"""A task ready to run: its spec, one of its splits, and its events once they are asked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hepml_tasks.data.events import Events, load_events
+from hepml_tasks.errors import SpecError, UnknownNameError
+from hepml_tasks.spec import (
+    EvaluationSpec,
+    HoldOut,
+    KFold,
+    Official,
+    Partitions,
+    SplitSpec,
+    TaskSpec,
+    find_task,
+)
+from hepml_tasks.splits import Split, by_column, stratified_holdout, stratified_kfold
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A task on one of its splits.
+
+    Parameters
+    ----------
+    spec : TaskSpec
+    split : KFold, HoldOut or Official
+    progress : bool
+        Show downloads on a terminal.
+    """
+
+    spec: TaskSpec
+    split: SplitSpec
+    progress: bool = False
+
+    @property
+    def name(self) -> str:
+        """The task's name and its split's, such as ``toy-higgs/4-fold``."""
+        return f"{self.spec.name}/{self.split.name}"
+
+    @cached_property
+    def events(self) -> Events:
+        """The events, loaded and checked on first use."""
+        return load_events(self.spec, progress=self.progress)
+
+    def data(self) -> tuple[pd.DataFrame, npt.NDArray[np.str_], npt.NDArray[np.float64]]:
+        """Return the features, labels and physical weights of all events.
+
+        Returns
+        -------
+        X : DataFrame of shape (n_events, n_features)
+            NaN where a value is undefined; no weight, event id or split column among them.
+        y : ndarray of str
+        w : ndarray of float64
+            Ones where the data have no weights.
+        """
+        events = self.events
+        weight = np.ones(len(events)) if events.weight is None else events.weight
+        return events.frame(), events.y, weight
+
+    @cached_property
+    def splits(self) -> list[Split]:
+        """The rows that train and are tested, a fold each."""
+        events, split = self.events, self.split
+        if isinstance(split, KFold):
+            folds = stratified_kfold(events.y, split.folds, split.seed)
+            return [Split(0, fold, *rows) for fold, rows in enumerate(folds)]
+        if isinstance(split, HoldOut):
+            return [Split(0, 0, *stratified_holdout(events.y, split.fraction, split.seed))]
+        column = events.table[self.spec.roles.split].to_numpy(zero_copy_only=False)
+        return [Split(0, 0, *by_column(column, split.train, split.test))]
+
+    def evaluation_spec(self) -> EvaluationSpec:
+        """Return what an evaluator needs to know, the class sums made explicit."""
+        spec, partitions = self.spec, None
+        if isinstance(self.split, Official) and self.split.partitions:
+            assert spec.roles.split is not None  # noqa: S101 - the spec's own rule
+            partitions = Partitions(column=spec.roles.split, parts=self.split.partitions)
+        return EvaluationSpec(
+            task=spec.name,
+            split=self.split.name,
+            title=spec.title,
+            description=f"{spec.about.physicist}\n\n{spec.about.ml}\n\n{spec.caveat}",
+            target=spec.roles.target,
+            positive=spec.roles.positive,
+            weight=spec.roles.weight,
+            event_id=spec.roles.event_id,
+            class_sums=dict(self.events.class_sums),
+            metrics=spec.metrics.names,
+            primary=spec.metrics.primary,
+            partitions=partitions,
+            doi=spec.dataset.doi,
+            citation=spec.dataset.citation,
+        )
+
+
+def load_task(
+    name_or_path: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    events: int | None = None,
+    progress: bool = False,
+) -> Task:
+    """Load a task by name, or from a file of one's own.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        A name that `hepml tasks` lists, or the path of a ``.yaml`` file.
+    split : str, optional
+        The name of one of its splits; its first by default.
+    events : int, optional
+        For a simulated dataset, another number of events than the file's.
+    progress : bool
+        Show downloads on a terminal.
+
+    Returns
+    -------
+    Task
+
+    Examples
+    --------
+    >>> task = load_task("toy-higgs", split="holdout")
+    >>> task.name
+    'toy-higgs/holdout'
+    """
+    return as_task(find_task(name_or_path), split=split, events=events, progress=progress)
+
+
+def as_task(
+    spec: TaskSpec,
+    *,
+    split: str | None = None,
+    events: int | None = None,
+    progress: bool = False,
+) -> Task:
+    """Choose a split of a spec, as `load_task` does."""
+    if events is not None:
+        spec = with_events(spec, events)
+    if split is None:
+        return Task(spec, spec.splits[0], progress)
+    by_name: dict[str, Any] = {s.name: s for s in spec.splits}
+    if split not in by_name:
+        raise UnknownNameError(f"split of task {spec.name}", split, by_name)
+    return Task(spec, by_name[split], progress)
+
+
+def with_events(spec: TaskSpec, events: int) -> TaskSpec:
+    """Return the spec of a simulated task with another number of events.
+
+    Raises
+    ------
+    SpecError
+        If the dataset isn't simulated.
+    """
+    simulator = spec.dataset.simulator
+    if simulator is None:
+        raise SpecError(f"task {spec.name} has a published dataset: its number of events is fixed")
+    dataset = replace(spec.dataset, simulator=replace(simulator, events=events), rows=events)
+    return replace(spec, dataset=dataset)
