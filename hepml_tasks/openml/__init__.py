@@ -1,0 +1,1 @@
+"""All that knows OpenML: registration, publication, the wire."""

@@ -1,0 +1,213 @@
+"""One way to talk to an OpenML server: with time limits, and errors that say what to do.
+
+The wire is the `openml` client's own. Its transport is not used here, since it keeps one server
+and key for the whole process, repeats a post whose answer was lost, and waits for minutes before
+it says that nobody answers.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import xmltodict
+
+from hepml_tasks.errors import ServerError, UnknownNameError, UnreachableError
+
+NAMED = {
+    "openml.org": "https://www.openml.org/api/v1/xml",
+    "test.openml.org": "https://test.openml.org/api/v1/xml",
+}
+"""Servers that have a name; ``local`` is the one that `hepml serve` last started here."""
+
+_BASE = "/api/v1/xml"
+_TIMEOUT = (10, 300)
+
+Files = Mapping[str, tuple[str, str | bytes]]
+"""The files of a post by field: each a name and its content."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A server, and the key with which it knows us.
+
+    Parameters
+    ----------
+    server : str
+        The base of its XML API, such as ``http://127.0.0.1:8080/api/v1/xml``.
+    apikey : str, optional
+        Needed for all that writes.
+    """
+
+    server: str
+    apikey: str | None = None
+
+    @property
+    def root(self) -> str:
+        """The address of the server's pages."""
+        return self.server.removesuffix(_BASE)
+
+    @property
+    def key(self) -> str:
+        """The server's name for file names."""
+        name = self.root.partition("://")[2]
+        return "".join(c if c.isalnum() or c in ".-" else "_" for c in name)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Read the XML at a path of the API.
+
+        Raises
+        ------
+        ServerError
+            With the server's own code and message.
+        UnreachableError
+            If nothing answers.
+        """
+        return self._xml("GET", path, self._send("GET", f"{self.server}/{path}"))
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """Read the JSON that a server of this package has at ``/hepml/PATH``.
+
+        Raises
+        ------
+        ServerError
+            Also where the server is another and has none.
+        """
+        answer = self._send("GET", f"{self.root}/hepml/{path}")
+        try:
+            data = answer.json()
+        except requests.JSONDecodeError:
+            data = None
+        if answer.status_code != requests.codes.ok or not isinstance(data, dict):
+            message = (data or {}).get("error") or f"status {answer.status_code}"
+            raise ServerError(f"{self.root}/hepml/{path}: {message}")
+        return data
+
+    def post(
+        self, path: str, fields: Mapping[str, str] | None = None, files: Files | None = None
+    ) -> dict[str, Any]:
+        """Send a form, once: a post whose answer is lost is the caller's to look after."""
+        data = {**(fields or {}), "api_key": self._required_key()}
+        answer = self._send("POST", f"{self.server}/{path}", data=data, files=files)
+        return self._xml("POST", path, answer)
+
+    def is_ours(self) -> bool:
+        """Whether the server is one of this package."""
+        try:
+            return self.get_json("about").get("name") == "hepml_tasks"
+        except UnreachableError:
+            raise
+        except ServerError:
+            return False
+
+    def _required_key(self) -> str:
+        if not self.apikey:
+            raise ServerError(
+                f"{self.root} needs an API key to write: set OPENML_APIKEY, name a file with"
+                " --key-file, or put it into openml's own config file"
+            )
+        return self.apikey
+
+    def _send(self, method: str, url: str, **content: Any) -> requests.Response:
+        try:
+            return requests.request(
+                method, url, timeout=_TIMEOUT, headers={"User-Agent": "hepml_tasks"}, **content
+            )
+        except requests.RequestException as error:
+            problem = type(error).__name__
+            raise UnreachableError(
+                f"{self.root} does not answer ({problem}); is the server running? What is finished"
+                " stays in the spool: the same command sends it later"
+            ) from error
+
+    def _xml(self, method: str, path: str, answer: requests.Response) -> dict[str, Any]:
+        where = f"{method} {self.server}/{path}"
+        try:
+            data = xmltodict.parse(answer.content, disable_entities=True)
+        except Exception as error:
+            raise ServerError(
+                f"{where}: status {answer.status_code}, and an answer that is no XML"
+                f" ({answer.text[:60]!r})"
+            ) from error
+        if "oml:error" in data:
+            problem = data["oml:error"]
+            more = problem.get("oml:additional_information")
+            message = problem.get("oml:message") or "no message"
+            raise ServerError(
+                f"{where}: {message}{f' ({more})' if more else ''} [{problem.get('oml:code')}]",
+                code=int(problem.get("oml:code") or 0),
+            )
+        if answer.status_code != requests.codes.ok:
+            raise ServerError(f"{where}: status {answer.status_code}")
+        return data
+
+
+def connect(server: str, *, apikey: str | None = None, key_file: Path | None = None) -> Connection:
+    """Find a server by name or address, and the key for it.
+
+    Parameters
+    ----------
+    server : str
+        ``openml.org``, ``test.openml.org``, or the address of a server: its API's base, or its
+        root.
+    apikey : str, optional
+        By default from `key_file`, else ``OPENML_APIKEY``, else openml's own config file, which
+        is read and never changed.
+    key_file : Path, optional
+
+    Returns
+    -------
+    Connection
+
+    Raises
+    ------
+    UnknownNameError
+        If it is neither a known name nor an address.
+    """
+    if server in NAMED:
+        base = NAMED[server]
+    elif server.startswith(("http://", "https://")):
+        base = server.rstrip("/")
+        base = base if base.endswith(_BASE) else base + _BASE
+    else:
+        raise UnknownNameError(
+            "server", server, NAMED, remedy="an address begins with http:// or https://"
+        )
+    return Connection(base, apikey or _find_key(base, key_file))
+
+
+def _find_key(base: str, key_file: Path | None) -> str | None:
+    if key_file is not None:
+        try:
+            return key_file.read_text().strip()
+        except OSError as error:
+            raise ServerError(f"{key_file}: the key can't be read ({error.strerror})") from error
+    if key := os.environ.get("OPENML_APIKEY"):
+        return key
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    try:
+        text = (Path(home) / "openml" / "config").read_text()
+    except OSError:
+        return None
+    config = configparser.ConfigParser(interpolation=None)
+    try:
+        config.read_string("[openml]\n" + text)
+    except configparser.Error:
+        return None
+    # a key belongs to the server that the same file names: it is sent to no other
+    kept_for = config.get("openml", "server", fallback=NAMED["openml.org"]).strip("\"' ")
+    if kept_for.rstrip("/") != base:
+        return None
+    return config.get("openml", "apikey", fallback="").strip("\"' ") or None
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return what xmltodict gives for a repeated element, as a list whatever its number."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

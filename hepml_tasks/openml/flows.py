@@ -1,0 +1,119 @@
+"""Flows on OpenML: an estimator becomes one, and one becomes an estimator again.
+
+The conversion itself is the `openml` client's, so that any of its users can rebuild the flow.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from hepml_tasks.errors import FlowError, ServerError
+from hepml_tasks.openml.connection import Connection
+
+
+@cache
+def _extension() -> Any:
+    from openml.extensions.sklearn import SklearnExtension
+
+    return SklearnExtension()
+
+
+def as_flow(estimator: Any) -> Any:
+    """Describe an estimator as an OpenML flow.
+
+    Parameters
+    ----------
+    estimator : scikit-learn estimator
+
+    Returns
+    -------
+    openml.OpenMLFlow
+
+    Raises
+    ------
+    FlowError
+        If it has a part that OpenML can't describe.
+    """
+    try:
+        return _extension().model_to_flow(estimator)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FlowError(
+            f"{type(estimator).__name__} can't be described to OpenML: {error}"
+        ) from error
+
+
+def publish_flow(connection: Connection, estimator: Any) -> Any:
+    """Return an estimator's flow with the ids that a server has for it and its parts.
+
+    Parameters
+    ----------
+    connection : Connection
+    estimator : scikit-learn estimator
+
+    Returns
+    -------
+    openml.OpenMLFlow
+
+    Raises
+    ------
+    ServerError
+        If the server refuses the flow, or keeps another than was sent.
+    """
+    from openml.flows.flow import _copy_server_fields
+
+    flow = as_flow(estimator)
+    flow_id = _find_flow(connection, flow)
+    if flow_id is None:
+        files = {"description": ("description.xml", flow._to_xml())}
+        answer = connection.post("flow/", files=files)
+        flow_id = int(answer["oml:upload_flow"]["oml:id"])
+    kept = fetch_flow(connection, flow_id)
+    if list(kept.parameters) != list(flow.parameters):
+        raise ServerError(
+            f"{connection.root} keeps flow {flow_id} with other parameters than were sent; a"
+            " server whose search index is down does this: ask its administrator to delete it"
+        )
+    _copy_server_fields(kept, flow)
+    return flow
+
+
+def _find_flow(connection: Connection, flow: Any) -> int | None:
+    fields = {"name": flow.name, "external_version": flow.external_version}
+    found = int(connection.post("flow/exists", fields)["oml:flow_exists"]["oml:id"])
+    return found if found > 0 else None
+
+
+def fetch_flow(connection: Connection, flow_id: int) -> Any:
+    """Return a server's flow as the client's own object."""
+    from openml.flows import OpenMLFlow
+
+    return OpenMLFlow._from_dict(connection.get(f"flow/{flow_id}"))
+
+
+def parameter_settings(flow: Any, estimator: Any) -> list[dict[str, Any]]:
+    """Return an estimator's parameters as a run on OpenML lists them.
+
+    Parameters
+    ----------
+    flow : openml.OpenMLFlow
+        From `publish_flow`: with ids.
+    estimator : scikit-learn estimator
+    """
+    settings: list[dict[str, Any]] = _extension().obtain_parameter_values(flow, estimator)
+    return settings
+
+
+def rebuild_estimator(connection: Connection, flow_id: int) -> Any:
+    """Make the estimator that a server's flow describes, with its default parameters.
+
+    Raises
+    ------
+    FlowError
+        If a package that it needs isn't installed, or has another version.
+    """
+    flow = fetch_flow(connection, flow_id)
+    try:
+        return _extension().flow_to_model(flow)
+    except (ImportError, ValueError, AttributeError, TypeError) as error:
+        raise FlowError(f"flow {flow_id} can't be rebuilt here: {error}") from error

@@ -1,0 +1,304 @@
+"""Publish a run from its folder: nothing but the folder is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from hepml_tasks.errors import RunError, ServerError
+from hepml_tasks.flows.description import rebuild, seeded
+from hepml_tasks.formats.arff import Attribute, render_arff
+from hepml_tasks.openml.connection import Connection, as_list
+from hepml_tasks.openml.flows import parameter_settings, publish_flow
+from hepml_tasks.openml.registration import (
+    register_dataset,
+    register_task,
+    render_xml,
+)
+from hepml_tasks.running.folder import RunFolder
+from hepml_tasks.running.task import Task, as_task
+from hepml_tasks.spec import TaskSpec, from_mapping
+
+_DETAILS_LIMIT = 1024
+_NO_RUNS = 512
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a run is on a server.
+
+    Parameters
+    ----------
+    run_id, task_id, flow_id : int
+    was_there : bool
+        Whether the server had the run before.
+    """
+
+    run_id: int
+    task_id: int
+    flow_id: int
+    was_there: bool
+
+
+def publish_run(connection: Connection, folder: RunFolder) -> Published:
+    """Put a finished run on a server, exactly once.
+
+    What is missing there, dataset, task and flow, is put there first. A run that the server has
+    already, by the UUID in its details, is not sent again.
+
+    Parameters
+    ----------
+    connection : Connection
+    folder : RunFolder
+
+    Returns
+    -------
+    Published
+        Also kept in the folder.
+
+    Raises
+    ------
+    ServerError
+        If the server refuses it or can't be reached: nothing is lost, send it again later.
+    """
+    if not folder.is_complete:
+        raise RunError(f"{folder.path}: the run isn't finished; run it again to finish it")
+    description = folder.description
+    marked = folder.published(connection.key)
+    if marked is not None and _has_run(connection, int(marked["run_id"]), description["uuid"]):
+        ids = {k: int(marked[k]) for k in ("run_id", "task_id", "flow_id")}
+        return Published(**ids, was_there=True)
+    task = task_of(folder)
+    task_id = register_task(connection, task, register_dataset(connection, task))
+    estimator = seeded(rebuild(description["flow"]["description"]), description["seed"])
+    flow = publish_flow(connection, estimator)
+    run_id = find_run(connection, task_id, description["uuid"])
+    was_there = run_id is not None
+    if run_id is None:
+        files = _files(connection, folder, task_id, flow, estimator)
+        answer = connection.post("run/", files=files)
+        run_id = int(answer["oml:upload_run"]["oml:run_id"])
+    published = Published(run_id, task_id, int(flow.flow_id), was_there)
+    folder.mark_published(
+        connection.key,
+        {
+            "server": connection.server,
+            "run_id": run_id,
+            "task_id": task_id,
+            "flow_id": published.flow_id,
+        },
+    )
+    return published
+
+
+def task_of(folder: RunFolder) -> Task:
+    """Return the task of a run folder, from the spec that the folder keeps."""
+    record = folder.description["task"]
+    spec = from_mapping(record["spec"], TaskSpec, origin=str(folder.path / "run.json"))
+    return as_task(spec, split=record["split"])
+
+
+def render_predictions(folder: RunFolder) -> bytes:
+    """Return a run's predictions as the ARFF file that OpenML keeps.
+
+    Parameters
+    ----------
+    folder : RunFolder
+
+    Returns
+    -------
+    bytes
+        One row a prediction: repeat, fold, row_id, confidence of each class, prediction, correct.
+    """
+    table = folder.predictions
+    scores = [c for c in table.column_names if c.startswith("confidence.")]
+    classes = tuple(c.partition(".")[2] for c in scores)
+    columns = {
+        "repeat": table["repeat"],
+        "fold": table["fold"],
+        "row_id": table["row"],
+        **{c: table[c] for c in scores},
+        "prediction": table["prediction"],
+        "correct": table["truth"],
+    }
+    attributes = [
+        Attribute(c, "nominal", classes)
+        if c in {"prediction", "correct"}
+        else Attribute(c, "numeric")
+        for c in columns
+    ]
+    text = io.StringIO()
+    name = folder.description["task"]["name"]
+    render_arff(pa.table(columns), text, relation=f"predictions {name}", attributes=attributes)
+    return text.getvalue().encode("ascii")
+
+
+def _files(
+    connection: Connection, folder: RunFolder, task_id: int, flow: Any, estimator: Any
+) -> dict[str, tuple[str, str | bytes]]:
+    environment, scores = folder.environment, folder.scores
+    run: dict[str, Any] = {
+        "@xmlns:oml": "http://openml.org/openml",
+        "oml:task_id": task_id,
+        "oml:flow_id": flow.flow_id,
+        "oml:setup_string": _setup_string(environment),
+        "oml:run_details": run_details(folder),
+        "oml:parameter_setting": parameter_settings(flow, estimator),
+        "oml:tag": ["hepml_tasks"],
+    }
+    claims = list(_claims(scores, known_measures(connection)))
+    if claims:
+        run["oml:output_data"] = {"oml:evaluation": claims}
+    return {
+        "description": ("description.xml", render_xml({"oml:run": run})),
+        "predictions": ("predictions.arff", render_predictions(folder)),
+        "scores": ("scores.json", json.dumps(scores)),
+        "environment": ("environment.json", json.dumps(environment)),
+        "run": ("run.json", json.dumps(folder.description)),
+    }
+
+
+def _setup_string(environment: Mapping[str, Any]) -> str:
+    packages = environment["packages"]
+    names = ("scikit-learn", "numpy", "scipy", "xgboost-cpu", "xgboost", "hepml_tasks")
+    parts = [f"Python_{environment['python']}."]
+    parts += [f"{n}_{packages[n]}." for n in names if n in packages]
+    return " ".join(parts)[:2048]
+
+
+def run_details(folder: RunFolder) -> str:
+    """Return what a run says of itself in the field that every list of runs brings back.
+
+    Returns
+    -------
+    str
+        ``uuid:…,key:…,flow:…,seed:…,ams:2.78,ams_err:0.12,…`` in the characters and the length
+        that OpenML takes.
+    """
+    description = folder.description
+    parts = [
+        f"uuid:{description['uuid']}",
+        f"key:{folder.path.name.rpartition('--')[2]}",
+        f"flow:{description['flow']['name']}",
+        f"seed:{description['seed']}",
+    ]
+    for name, score in folder.scores["scores"].items():
+        if score["value"] is not None:
+            parts.append(f"{name}:{score['value']:.6g}")
+            if score["uncertainty"] is not None:
+                parts.append(f"{name}_err:{score['uncertainty']:.3g}")
+    text = re.sub(r"[^A-Za-z0-9_\-.,():]", "_", ",".join(parts))
+    while len(text) > _DETAILS_LIMIT:
+        text = text.rpartition(",")[0]
+    return text
+
+
+def parse_details(text: str | None) -> dict[str, str]:
+    """Return the fields of `run_details` by name; nothing for a run of another program."""
+    pairs = (part.partition(":") for part in (text or "").split(","))
+    return {name: value for name, colon, value in pairs if colon}
+
+
+def known_measures(connection: Connection) -> set[str]:
+    """Return the measures that a server takes: a run with any other is refused as a whole."""
+    listed = connection.get("evaluationmeasure/list")["oml:evaluation_measures"]
+    return {str(m) for m in as_list((listed.get("oml:measures") or {}).get("oml:measure"))}
+
+
+def _claims(scores: Mapping[str, Any], known: set[str]) -> Sequence[dict[str, str]]:
+    claims = []
+    for name, score in scores["scores"].items():
+        if name in known and score["value"] is not None:
+            claims.append({"oml:name": name, "oml:value": repr(score["value"])})
+    for name, folds in scores["folds"].items():
+        for f in folds:
+            if name in known and f["value"] is not None:
+                claims.append(
+                    {
+                        "@repeat": str(f["repeat"]),
+                        "@fold": str(f["fold"]),
+                        "oml:name": name,
+                        "oml:value": repr(f["value"]),
+                    }
+                )
+    return claims
+
+
+def runs_on(connection: Connection, task_id: int) -> dict[int, dict[str, str]]:
+    """Return the details of every run that a server has on a task, by run id."""
+    found: dict[int, dict[str, str]] = {}
+    page = 1000
+    while True:
+        try:
+            answer = connection.get(f"run/list/task/{task_id}/limit/{page}/offset/{len(found)}")
+        except ServerError as error:
+            if error.code == _NO_RUNS:
+                return found
+            raise
+        entries = as_list(answer["oml:runs"].get("oml:run"))
+        for entry in entries:
+            found[int(entry["oml:run_id"])] = parse_details(entry.get("oml:run_details"))
+        if len(entries) < page:
+            return found
+
+
+def find_run(connection: Connection, task_id: int, uuid: str) -> int | None:
+    """Return the id of the run with a UUID on a task, or None."""
+    for run_id, details in runs_on(connection, task_id).items():
+        if details.get("uuid") == uuid:
+            return run_id
+    return None
+
+
+def _has_run(connection: Connection, run_id: int, uuid: str) -> bool:
+    try:
+        run = connection.get(f"run/{run_id}")["oml:run"]
+    except ServerError as error:
+        if error.code is None:
+            raise
+        return False
+    return uuid in (run.get("oml:run_details") or "")
+
+
+def wait_for_evaluation(
+    connection: Connection, run_id: int, *, seconds: float = 300.0
+) -> dict[str, Any]:
+    """Wait until a server of this package has scored a run.
+
+    Parameters
+    ----------
+    connection : Connection
+    run_id : int
+    seconds : float
+        The time limit.
+
+    Returns
+    -------
+    dict
+        What the server says of the run: status, scores, folds, claims that differ.
+
+    Raises
+    ------
+    ServerError
+        If the evaluation failed, with the server's reason, or takes longer.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        state = connection.get_json(f"run/{run_id}")
+        if state["status"] == "done":
+            return state
+        if state["status"] == "failed":
+            raise ServerError(f"{connection.root}: run {run_id} was not scored: {state['error']}")
+        if time.monotonic() > end:
+            raise ServerError(
+                f"{connection.root}: run {run_id} is not scored after {seconds:g} s; it will be,"
+                " see its page"
+            )
+        time.sleep(0.2)
