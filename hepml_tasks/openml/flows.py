@@ -5,6 +5,7 @@ The conversion itself is the `openml` client's, so that any of its users can reb
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,8 @@ from hepml_tasks.openml.connection import Connection
 def _extension() -> Any:
     from openml.extensions.sklearn import SklearnExtension
 
+    # it remarks on every docstring without a section of attributes
+    logging.getLogger("openml.extensions.sklearn").setLevel(logging.ERROR)
     return SklearnExtension()
 
 

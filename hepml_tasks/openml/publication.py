@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from hepml_tasks.errors import RunError, ServerError
 from hepml_tasks.flows.description import rebuild, seeded
 from hepml_tasks.formats.arff import Attribute, render_arff
 from hepml_tasks.openml.connection import Connection, as_list
+from hepml_tasks.openml.details import parse_details, run_details
 from hepml_tasks.openml.flows import parameter_settings, publish_flow
 from hepml_tasks.openml.registration import (
     register_dataset,
@@ -26,7 +26,6 @@ from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.running.task import Task, as_task
 from hepml_tasks.spec import TaskSpec, from_mapping
 
-_DETAILS_LIMIT = 1024
 _NO_RUNS = 512
 
 
@@ -171,39 +170,6 @@ def _setup_string(environment: Mapping[str, Any]) -> str:
     parts = [f"Python_{environment['python']}."]
     parts += [f"{n}_{packages[n]}." for n in names if n in packages]
     return " ".join(parts)[:2048]
-
-
-def run_details(folder: RunFolder) -> str:
-    """Return what a run says of itself in the field that every list of runs brings back.
-
-    Returns
-    -------
-    str
-        ``uuid:…,key:…,flow:…,seed:…,ams:2.78,ams_err:0.12,…`` in the characters and the length
-        that OpenML takes.
-    """
-    description = folder.description
-    parts = [
-        f"uuid:{description['uuid']}",
-        f"key:{folder.path.name.rpartition('--')[2]}",
-        f"flow:{description['flow']['name']}",
-        f"seed:{description['seed']}",
-    ]
-    for name, score in folder.scores["scores"].items():
-        if score["value"] is not None:
-            parts.append(f"{name}:{score['value']:.6g}")
-            if score["uncertainty"] is not None:
-                parts.append(f"{name}_err:{score['uncertainty']:.3g}")
-    text = re.sub(r"[^A-Za-z0-9_\-.,():]", "_", ",".join(parts))
-    while len(text) > _DETAILS_LIMIT:
-        text = text.rpartition(",")[0]
-    return text
-
-
-def parse_details(text: str | None) -> dict[str, str]:
-    """Return the fields of `run_details` by name; nothing for a run of another program."""
-    pairs = (part.partition(":") for part in (text or "").split(","))
-    return {name: value for name, colon, value in pairs if colon}
 
 
 def known_measures(connection: Connection) -> set[str]:

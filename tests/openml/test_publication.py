@@ -10,11 +10,10 @@ import pytest
 import hepml_tasks as hep
 from hepml_tasks.flows import FLOWS, find_flow
 from hepml_tasks.flows.description import describe, seeded
+from hepml_tasks.openml.details import parse_details, run_details
 from hepml_tasks.openml.flows import publish_flow, rebuild_estimator
 from hepml_tasks.openml.publication import (
-    parse_details,
     publish_run,
-    run_details,
     runs_on,
     task_of,
     wait_for_evaluation,

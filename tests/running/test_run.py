@@ -245,3 +245,31 @@ def test_fold_files_are_plain_parquet(task, tmp_path):
         "confidence.b",
         "confidence.s",
     ]
+
+
+class Threads(Counted):
+    """Writes down how many threads each library of the process may use in a fit."""
+
+    def fit(self, X, y):
+        import xgboost  # noqa: F401 - loaded, so that its threads are counted
+        from threadpoolctl import threadpool_info
+
+        counts = [pool["num_threads"] for pool in threadpool_info()]
+        with Path(self.log).open("a") as log:
+            log.write(f"{os.getpid()} {max(counts)}\n")
+        self.classes_ = np.unique(y)
+        return self
+
+
+def test_processes_and_their_threads_together_are_no_more_than_the_cores(task, tmp_path):
+    import joblib
+
+    cores = joblib.cpu_count()
+    for processes in {1, cores}:
+        log = tmp_path / f"log{processes}"
+        hep.run(Threads(log=str(log)), task, spool=tmp_path / "s", n_jobs=processes)
+        lines = [line.split() for line in log.read_text().splitlines()]
+        assert len(lines) == 3
+        used = min(processes, 3)
+        assert len({pid for pid, _ in lines}) <= used
+        assert max(int(threads) for _, threads in lines) * used <= max(cores, used)

@@ -1,0 +1,45 @@
+"""What a run says of itself in `run_details`, the one field that every list of runs brings back.
+
+OpenML has no place for a measure that it doesn't know, nor for a run's identity: both travel here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hepml_tasks.running.folder import RunFolder
+
+_LIMIT = 1024
+
+
+def run_details(folder: RunFolder) -> str:
+    """Return what a run says of itself in the field that every list of runs brings back.
+
+    Returns
+    -------
+    str
+        ``uuid:…,key:…,flow:…,seed:…,ams:2.78,ams_err:0.12,…`` in the characters and the length
+        that OpenML takes.
+    """
+    description = folder.description
+    parts = [
+        f"uuid:{description['uuid']}",
+        f"key:{folder.path.name.rpartition('--')[2]}",
+        f"flow:{description['flow']['name']}",
+        f"seed:{description['seed']}",
+    ]
+    for name, score in folder.scores["scores"].items():
+        if score["value"] is not None:
+            parts.append(f"{name}:{score['value']:.6g}")
+            if score["uncertainty"] is not None:
+                parts.append(f"{name}_err:{score['uncertainty']:.3g}")
+    text = re.sub(r"[^A-Za-z0-9_\-.,():]", "_", ",".join(parts))
+    while len(text) > _LIMIT:
+        text = text.rpartition(",")[0]
+    return text
+
+
+def parse_details(text: str | None) -> dict[str, str]:
+    """Return the fields of `run_details` by name; nothing for a run of another program."""
+    pairs = (part.partition(":") for part in (text or "").split(","))
+    return {name: value for name, colon, value in pairs if colon}
