@@ -8,6 +8,7 @@ a signal efficiency is the largest one that reaches it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,9 @@ from hepml_tasks.metrics.arrays import (
 from hepml_tasks.metrics.registry import register
 from hepml_tasks.metrics.resampling import Plan
 from hepml_tasks.metrics.sorting import order_and_steps
+
+BLOCK = 1 << 15
+"""Events handled at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,36 @@ class Ranking:
             signal, background = signal[..., self.ends], background[..., self.ends]
         return signal, background
 
+    def blocks(self, weights: Floats) -> Iterator[tuple[Floats, Floats]]:
+        """Yield the same sums in pieces: for a large sample much faster than whole curves.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_replicas, n_events)
+            In the order of the ranking.
+
+        Yields
+        ------
+        selected_signal, selected_background : ndarray of shape (n_replicas, n_piece)
+        """
+        if self.ends is not None:
+            signal, background = self.curves(weights)
+            for start in range(0, signal.shape[1], BLOCK):
+                yield signal[:, start : start + BLOCK], background[:, start : start + BLOCK]
+            return
+        above, below = np.zeros((len(weights), 1)), np.zeros((len(weights), 1))
+        for start in range(0, self.signal.size, BLOCK):
+            piece = weights[:, start : start + BLOCK]
+            signal = piece * self.signal[start : start + BLOCK]
+            background = piece - signal
+            # what came before goes into the first event, as if one sum ran through
+            signal[:, :1] += above
+            background[:, :1] += below
+            np.cumsum(signal, axis=-1, out=signal)
+            np.cumsum(background, axis=-1, out=background)
+            above, below = signal[:, -1:].copy(), background[:, -1:].copy()
+            yield signal, background
+
 
 def rank(y_true: ArrayLike, y_score: ArrayLike) -> Ranking:
     """Sort events by falling score.
@@ -84,17 +118,13 @@ def class_totals(signal: Floats, background: Floats) -> tuple[Floats, Floats]:
     return signal[:, -1].copy(), background[:, -1].copy()
 
 
-_BLOCK = 1 << 15
-
-
 def _pairs_without_ties(ranking: Ranking, weights: Floats) -> tuple[Floats, Floats, Floats]:
     """Sum w_i w_j over pairs of a signal above a background event, with both totals."""
     area = np.zeros(len(weights))
     above, below = np.zeros(len(weights)), np.zeros(len(weights))
-    # blocks stay in the processor's cache
-    for start in range(0, ranking.signal.size, _BLOCK):
-        block = weights[:, start : start + _BLOCK]
-        signal = block * ranking.signal[start : start + _BLOCK]
+    for start in range(0, ranking.signal.size, BLOCK):
+        block = weights[:, start : start + BLOCK]
+        signal = block * ranking.signal[start : start + BLOCK]
         background = block - signal
         np.cumsum(signal, axis=-1, out=signal)
         in_block = background.sum(axis=-1)

@@ -111,6 +111,9 @@ class Metric:
         The same metric prepared for many sets of weights: see `hepml_tasks.metrics.resampling`.
     cells : callable, optional
         For a function of the four weighted sums of a selection alone: that function.
+    additive : bool
+        For such a function: whether it is a ratio of sums, whose squared weights tell the
+        uncertainty; a significance takes the bootstrap.
     units : callable, optional
         For a mean over units of several rows each (collision events made of hits): gives the ids
         and the values of the units.
@@ -137,6 +140,7 @@ class Metric:
     exempt: Mapping[str, str] = field(default_factory=dict)
     plan: Callable[..., Any] | None = None
     cells: Callable[..., Any] | None = None
+    additive: bool = False
     units: Callable[..., Any] | None = None
     estimate: Callable[..., tuple[float, float, str]] | None = None
     test_options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """A metric's value with its uncertainty, by one convention.
 
-- Functions of additive sums propagate the sums of squared weights.
-- Ranks, curves and maxima take a Poisson bootstrap with replicas that belong to the events.
+- Efficiencies and purities, ratios of additive sums, propagate the sums of squared weights.
+- Significances, ranks, curves and maxima take a Poisson bootstrap with replicas that belong to the
+  events.
 - Rows that share an event id are one resampling unit and take the bootstrap in any case.
 - With `class_sums`, each class's total is renormalised to the full luminosity, in the value and in
   every replica.
@@ -169,7 +170,8 @@ def score(
     units = n if keys is None else np.unique(keys).size
     if units < 2:
         return result(math.nan, nothing, "none: one resampling unit has no spread")
-    if prepared.cells is not None and units == n:
+    # a significance is no sum: far from linear in its background, it takes the bootstrap
+    if prepared.cells is not None and units == n and chosen.additive:
         deviation = prepared.deviation()
         low, high = chosen.range
         return result(

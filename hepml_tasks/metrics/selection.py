@@ -95,6 +95,7 @@ def _purity_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats) -> Floats:  # 
     source="true positive rate",
     range=(0.0, 1.0),
     cells=_signal_efficiency_cells,
+    additive=True,
 )
 def signal_efficiency(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
@@ -133,6 +134,7 @@ def signal_efficiency(
     range=(0.0, 1.0),
     higher_is_better=False,
     cells=_background_efficiency_cells,
+    additive=True,
 )
 def background_efficiency(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
@@ -171,6 +173,7 @@ def background_efficiency(
     range=(0.0, 1.0),
     luminosity=True,
     cells=_purity_cells,
+    additive=True,
 )
 def purity(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None

@@ -306,22 +306,6 @@ def selection_significance(
     return float(significance_cells(*sums, sigma_b=sigma)[0])
 
 
-def _factors(
-    signal: Floats, background: Floats, class_sums: ClassSums | None
-) -> tuple[Floats, Floats]:
-    """Renormalise curves so that their last points are the class sums."""
-    if class_sums is None:
-        return signal, background
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (
-            signal * (class_sums[0] / signal[:, -1:]),
-            background * (class_sums[1] / background[:, -1:]),
-        )
-
-
-_BLOCK = 1 << 15
-
-
 def _half_squared(signal: Floats, background: Floats, b_reg: float) -> Floats:
     """Give what grows with the AMS, for the search; small signals lose digits here."""
     total = np.maximum(background, 0.0)
@@ -342,23 +326,31 @@ def _scan(
     ranking: Ranking, weights: Floats, b_reg: float, class_sums: ClassSums | None
 ) -> tuple[Floats, np.ndarray[tuple[int, ...], np.dtype[np.intp]]]:
     """Give the largest AMS of each row of weights and the position of its threshold."""
-    signal, background = ranking.curves(weights)
-    bad = (signal[:, -1] <= 0) | (background[:, -1] <= 0)
-    signal, background = _factors(signal, background, class_sums)
-    highest = np.full(len(weights), -1.0)
+    rows = np.arange(len(weights))
+    up = down = np.ones((len(weights), 1))
+    if class_sums is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            up = class_sums[0] / (weights * ranking.signal).sum(axis=-1, keepdims=True)
+            down = class_sums[1] / (weights * ~ranking.signal).sum(axis=-1, keepdims=True)
+    highest, start = np.full(len(weights), -1.0), 0
     best = np.zeros(len(weights), dtype=np.intp)
-    # blocks stay in the processor's cache; the first of equal maxima is kept
-    for start in range(0, signal.shape[1], _BLOCK):
-        block = slice(start, start + _BLOCK)
-        half = _half_squared(signal[:, block], background[:, block], b_reg)
+    best_signal, best_background = np.zeros(len(weights)), np.zeros(len(weights))
+    last_signal = last_background = best_signal
+    for raw_signal, raw_background in ranking.blocks(weights):
+        last_signal, last_background = raw_signal[:, -1], raw_background[:, -1]
+        signal, background = raw_signal * up, raw_background * down
+        half = _half_squared(signal, background, b_reg)
         place = half.argmax(axis=-1)
-        found = half[np.arange(len(half)), place]
+        found = half[rows, place]
+        # the first of equal maxima is kept: the highest threshold
         better = found > highest
         highest[better] = found[better]
         best[better] = place[better] + start
-    rows = np.arange(len(weights))
-    value = ams_of_counts(signal[rows, best], background[rows, best], b_reg)
-    value[bad] = np.nan
+        best_signal[better] = signal[rows, place][better]
+        best_background[better] = background[rows, place][better]
+        start += signal.shape[1]
+    value = ams_of_counts(best_signal, best_background, b_reg)
+    value[(last_signal <= 0) | (last_background <= 0)] = np.nan
     return value, best
 
 

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from hepml_tasks.errors import MetricError, UnknownNameError
-from hepml_tasks.metrics import Score, ams, ams_maximum, brier_score, purity, roc_auc, score
+from hepml_tasks.metrics import (
+    Score,
+    ams,
+    ams_maximum,
+    brier_score,
+    get_metric,
+    purity,
+    roc_auc,
+    score,
+)
+from hepml_tasks.metrics.scoring import prepare
 
 SUMS = (691.988607712, 410999.847322)
 
@@ -67,13 +77,23 @@ def test_class_sums_are_kept_in_every_replica() -> None:
 @pytest.mark.parametrize("name", ["ams", "purity", "signal_efficiency", "asimov_significance"])
 def test_squared_weights_and_bootstrap_agree(name: str, class_sums: object) -> None:
     y, s, w = sample(5000)
-    options = {"y_pred": s > 1, "sample_weight": w, "class_sums": class_sums, "replicas": 1500}
-    summed = score(name, y, **options)
+    options = {"y_pred": s > 1, "sample_weight": w, "class_sums": class_sums}
+    summed = prepare(get_metric(name), y, **options).deviation()
     # the same rows as units of two: all pairs are independent of one another
-    replicas = score(name, y, event_id=np.append(np.arange(4999), 0), **options)
-    assert summed.method.startswith("sum of squared weights")
+    units = np.append(np.arange(4999), 0)
+    replicas = score(name, y, event_id=units, replicas=1500, **options)
     assert replicas.method.startswith("poisson-bootstrap")
-    assert summed.uncertainty == pytest.approx(replicas.uncertainty, rel=0.1)
+    assert summed == pytest.approx(replicas.uncertainty, rel=0.1)
+
+
+def test_ratios_of_sums_propagate_squared_weights_and_significances_take_the_bootstrap() -> None:
+    y, s, w = sample(500)
+    methods = {
+        name: score(name, y, y_pred=s > 1, sample_weight=w).method.partition(" ")[0]
+        for name in ("signal_efficiency", "background_efficiency", "purity", "ams")
+    }
+    assert methods.pop("ams").startswith("poisson-bootstrap-200")
+    assert set(methods.values()) == {"sum"}
 
 
 def test_rows_of_one_event_are_resampled_together() -> None:
