@@ -20,7 +20,7 @@ def build() -> WeightedClassifier:
                 (
                     "classify",
                     MLPClassifier(
-                        hidden_layer_sizes=(64, 32),
+                        hidden_layer_sizes=[64, 32],
                         alpha=1e-3,
                         batch_size=256,
                         early_stopping=True,

@@ -76,11 +76,13 @@ def publish_run(connection: Connection, folder: RunFolder) -> Published:
         return Published(**ids, was_there=True)
     task = task_of(folder)
     task_id = register_task(connection, task, register_dataset(connection, task))
-    estimator = seeded(rebuild(description["flow"]["description"]), description["seed"])
+    # a flow is known by its first publisher's parameters: the seed belongs to the run's
+    estimator = rebuild(description["flow"]["description"])
     flow = publish_flow(connection, estimator)
     run_id = find_run(connection, task_id, description["uuid"])
     was_there = run_id is not None
     if run_id is None:
+        estimator = seeded(estimator, description["seed"])
         files = _files(connection, folder, task_id, flow, estimator)
         answer = connection.post("run/", files=files)
         run_id = int(answer["oml:upload_run"]["oml:run_id"])

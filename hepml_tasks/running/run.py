@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
+from hepml_tasks.errors import RunError
 from hepml_tasks.flows.description import describe, fingerprint, seeded
 from hepml_tasks.running.environment import environment, package_versions
 from hepml_tasks.running.fold import run_fold, run_fold_in_worker
@@ -122,10 +124,16 @@ def _fold_by_fold(
     with warnings.catch_warnings():
         # said when a run is interrupted, and then it is no news
         warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
-        yield from parallel(
-            joblib.delayed(run_fold_in_worker)(estimator, X, y, weight, s, **options)
-            for s in splits
-        )
+        try:
+            yield from parallel(
+                joblib.delayed(run_fold_in_worker)(estimator, X, y, weight, s, **options)
+                for s in splits
+            )
+        except BrokenExecutor as error:
+            raise RunError(
+                f"a process of the run died ({type(error).__name__}), perhaps for want of memory:"
+                " run it again with --n-jobs 1; finished folds are kept"
+            ) from error
 
 
 def _identify(task: Task, flow: str, estimator: Any, seed: int) -> tuple[str, dict[str, Any]]:

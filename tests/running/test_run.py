@@ -261,6 +261,28 @@ class Threads(Counted):
         return self
 
 
+@pytest.fixture
+def _by_value():
+    """Let other processes have the estimators of this module, which they can't import."""
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+class Dying(Counted):
+    def fit(self, X, y):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("_by_value")
+def test_a_process_that_is_killed_is_told_in_one_line(task, tmp_path):
+    with pytest.raises(RunError, match="a process of the run died .*--n-jobs 1"):
+        hep.run(Dying(log=str(tmp_path / "log")), task, spool=tmp_path / "s", n_jobs=2)
+
+
+@pytest.mark.usefixtures("_by_value")
 def test_processes_and_their_threads_together_are_no_more_than_the_cores(task, tmp_path):
     import joblib
 
