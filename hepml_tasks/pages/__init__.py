@@ -1,0 +1,1 @@
+"""Leaderboards as pages that work served and from disk."""

@@ -1,0 +1,1 @@
+"""The text of the pages, as Jinja2 templates; a package so that it is installed with the rest."""
