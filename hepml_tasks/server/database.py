@@ -1,0 +1,356 @@
+"""The server's tables, and transactions on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Engine, ForeignKey, Index, Text, UniqueConstraint, create_engine, event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+from hepml_tasks.errors import ServerError
+
+SCHEMA_VERSION = 1
+
+
+def now() -> datetime:
+    """Give the time in UTC, without zone and fractions, as it is stored and sent."""
+    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own declaration
+        str: Text,
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+    }
+
+
+class SchemaVersion(Base):
+    """The version of the tables in this database."""
+
+    __tablename__ = "schema_version"
+    version: Mapped[int] = mapped_column(primary_key=True)
+
+
+class User(Base):
+    """Who may write; `role` is "administrator", "user" or "read_only"."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    key_hash: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class StoredFile(Base):
+    """A file as it was uploaded; its bytes are on disk under their checksum."""
+
+    __tablename__ = "files"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(index=True)
+    md5: Mapped[str]
+    size: Mapped[int]
+    suffix: Mapped[str]
+    name: Mapped[str]
+
+
+class Dataset(Base):
+    """A dataset; `fields` are the parts of its description that are only echoed."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    version: Mapped[int]
+    status: Mapped[str] = mapped_column(index=True)
+    format: Mapped[str]
+    fields: Mapped[dict[str, Any]]
+    default_target: Mapped[str | None]
+    source_url: Mapped[str | None]
+    file_id: Mapped[int] = mapped_column(ForeignKey("files.id"))
+    uploader_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    uploaded: Mapped[datetime] = mapped_column(default=now)
+
+
+class Feature(Base):
+    """A column of a dataset; `role` is "target", "ignore", "row_id" or "feature"."""
+
+    __tablename__ = "features"
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str]
+    type: Mapped[str]
+    values: Mapped[list[Any]]
+    missing: Mapped[int]
+    role: Mapped[str]
+
+
+class Quality(Base):
+    """A number that describes a dataset."""
+
+    __tablename__ = "qualities"
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float]
+
+
+class Task(Base):
+    """A task; `identity` is a checksum of all that makes it this task and no other."""
+
+    __tablename__ = "tasks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    type_id: Mapped[int]
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), index=True)
+    procedure_id: Mapped[int]
+    measure: Mapped[str | None]
+    target: Mapped[str]
+    repeats: Mapped[int]
+    folds: Mapped[int]
+    splits_id: Mapped[int] = mapped_column(ForeignKey("files.id"))
+    spec: Mapped[str | None]
+    identity: Mapped[str] = mapped_column(unique=True)
+    creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class Flow(Base):
+    """A model with its parameters; its components are flows too."""
+
+    __tablename__ = "flows"
+    __table_args__ = (UniqueConstraint("name", "external_version"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    version: Mapped[int]
+    external_version: Mapped[str]
+    fields: Mapped[dict[str, Any]]
+    uploader_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    uploaded: Mapped[datetime] = mapped_column(default=now)
+
+    @property
+    def full_name(self) -> str:
+        """The name with the server's version number, as lists show it."""
+        return f"{self.name}({self.version})"
+
+
+class Parameter(Base):
+    """A parameter of a flow, in the flow's order."""
+
+    __tablename__ = "parameters"
+    __table_args__ = (UniqueConstraint("flow_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    flow_id: Mapped[int] = mapped_column(ForeignKey("flows.id"), index=True)
+    name: Mapped[str]
+    data_type: Mapped[str | None]
+    default_value: Mapped[str | None]
+    description: Mapped[str | None]
+
+
+class Component(Base):
+    """That a flow is a part of another, under an identifier."""
+
+    __tablename__ = "components"
+    parent_id: Mapped[int] = mapped_column(ForeignKey("flows.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    identifier: Mapped[str]
+    child_id: Mapped[int] = mapped_column(ForeignKey("flows.id"), index=True)
+
+
+class Setup(Base):
+    """A flow with values for its parameters; `fingerprint` is their checksum."""
+
+    __tablename__ = "setups"
+    __table_args__ = (UniqueConstraint("flow_id", "fingerprint"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    flow_id: Mapped[int] = mapped_column(ForeignKey("flows.id"))
+    fingerprint: Mapped[str]
+
+
+class Setting(Base):
+    """The value of a parameter in a setup."""
+
+    __tablename__ = "settings"
+    setup_id: Mapped[int] = mapped_column(ForeignKey("setups.id"), primary_key=True)
+    parameter_id: Mapped[int] = mapped_column(
+        ForeignKey("parameters.id"), primary_key=True, index=True
+    )
+    value: Mapped[str | None]
+
+
+class Run(Base):
+    """A setup on a task, with predictions; `state` follows the evaluator's work on it."""
+
+    __tablename__ = "runs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
+    setup_id: Mapped[int] = mapped_column(ForeignKey("setups.id"), index=True)
+    flow_id: Mapped[int] = mapped_column(ForeignKey("flows.id"), index=True)
+    uploader_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    uploaded: Mapped[datetime] = mapped_column(default=now)
+    setup_string: Mapped[str | None]
+    run_details: Mapped[str | None]
+    error_message: Mapped[str | None]
+    settings: Mapped[list[Any]]
+    claims: Mapped[list[Any]]
+    differs: Mapped[list[Any]] = mapped_column(default=list)
+    partitions: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[str] = mapped_column(index=True)
+    error: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+
+
+class RunFile(Base):
+    """A file that came with a run, under the name of its form field."""
+
+    __tablename__ = "run_files"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    field: Mapped[str] = mapped_column(primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("files.id"))
+
+
+class Evaluation(Base):
+    """A measure's value for a run, over all of it or (with repeat and fold) over one fold."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        Index("ix_evaluations_by_run", "measure", "fold", "run_id"),
+        Index("ix_evaluations_by_value", "measure", "fold", "value", "run_id"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), index=True)
+    measure: Mapped[str]
+    repeat: Mapped[int | None]
+    fold: Mapped[int | None]
+    value: Mapped[float | None]
+    detail: Mapped[dict[str, Any]]
+    evaluated: Mapped[datetime] = mapped_column(default=now)
+
+
+class Study(Base):
+    """A collection of tasks (a suite) or of runs."""
+
+    __tablename__ = "studies"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    alias: Mapped[str | None] = mapped_column(unique=True)
+    entity: Mapped[str]
+    benchmark_suite: Mapped[int | None] = mapped_column(ForeignKey("studies.id"))
+    name: Mapped[str]
+    description: Mapped[str]
+    status: Mapped[str]
+    creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class StudyEntry(Base):
+    """A task or run of a study; ids rise in the order of attachment."""
+
+    __tablename__ = "study_entries"
+    __table_args__ = (UniqueConstraint("study_id", "entity_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"))
+    entity_id: Mapped[int] = mapped_column(index=True)
+
+
+class Tag(Base):
+    """A word on a dataset, task, flow, setup or run."""
+
+    __tablename__ = "tags"
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    entity_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tag: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+
+
+@dataclass(frozen=True)
+class Database:
+    """A connected database.
+
+    Parameters
+    ----------
+    engine : Engine
+    sessions : sessionmaker
+        Made by `connect`.
+    """
+
+    engine: Engine
+    sessions: sessionmaker[Session]
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a session for reading only."""
+        with self.sessions() as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a session whose changes are all on disk when the block ends, or none of them."""
+        with self.sessions() as session, session.begin():
+            # SQLite can't turn a reading transaction into a writing one while another writes.
+            session.connection(execution_options={"hepml_writes": True})
+            yield session
+
+
+def connect(url: str | None, data: Path) -> Database:
+    """Open the database, making its tables where there are none.
+
+    Parameters
+    ----------
+    url : str or None
+        SQLAlchemy's URL; without one it is ``server.sqlite`` in `data`.
+    data : Path
+        The server's directory.
+
+    Raises
+    ------
+    ServerError
+        If it can't be opened, or was written by another version of this server.
+    """
+    try:
+        address = (
+            make_url(url) if url else URL.create("sqlite", database=f"{data / 'server.sqlite'}")
+        )
+        options = {"timeout": 60} if address.get_backend_name() == "sqlite" else {}
+        engine = create_engine(address, connect_args=options, pool_size=20, max_overflow=40)
+        if address.get_backend_name() == "sqlite":
+            _prepare_sqlite(engine)
+        Base.metadata.create_all(engine)
+    except (SQLAlchemyError, ArgumentError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise ServerError(f"can't open the database {url or data}: {reason}") from error
+    database = Database(engine, sessionmaker(engine, expire_on_commit=False))
+    with database.write() as session:
+        found = session.get(SchemaVersion, SCHEMA_VERSION)
+        if found is None:
+            if session.query(SchemaVersion).first() is not None:
+                raise ServerError(
+                    f"the database {url or data} was written by another version of this server; "
+                    "start it with that version or with another --data directory"
+                )
+            session.add(SchemaVersion(version=SCHEMA_VERSION))
+    return database
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    def configure(connection: Any, _record: object) -> None:
+        # The driver's own BEGIN comes too late for a reading transaction to be one snapshot.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("hepml_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    event.listen(engine, "connect", configure)
+    event.listen(engine, "begin", begin)

@@ -1,0 +1,74 @@
+"""Fetching a dataset from the URL under which it was published."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from hepml_tasks.errors import DataError
+from hepml_tasks.server.storage import Blob, FileStore
+
+_MOST_REDIRECTS = 5
+
+
+@dataclass
+class _Paced:
+    """A response's body, which ends in an error when it takes too long."""
+
+    raw: Any
+    deadline: float
+
+    def read(self, size: int, /) -> bytes:
+        if time.monotonic() > self.deadline:
+            raise DataError("the host is too slow")
+        data: bytes = self.raw.read(size, decode_content=True)
+        return data
+
+
+def fetch(url: str, files: FileStore, *, limit: int, seconds: float) -> Blob:
+    """Download a plain ARFF file into the store.
+
+    Parameters
+    ----------
+    url : str
+        http or https.
+    files : FileStore
+    limit : int
+        Bytes at most.
+    seconds : float
+        Time allowed, all redirections included.
+
+    Raises
+    ------
+    DataError
+        If it can't be had, in one line.
+    """
+    import requests
+    import urllib3
+
+    deadline = time.monotonic() + seconds
+    patience = (min(10.0, seconds), min(30.0, seconds))
+    try:
+        with requests.Session() as session:
+            # No credentials of this machine's user may leave it for an address that came by XML.
+            session.trust_env = False
+            for _ in range(_MOST_REDIRECTS + 1):
+                if urlsplit(url).scheme not in {"http", "https"}:
+                    raise DataError(f"{url!r} is neither http nor https")
+                with session.get(
+                    url, stream=True, timeout=patience, allow_redirects=False
+                ) as response:
+                    if response.is_redirect:
+                        url = requests.compat.urljoin(url, response.headers["location"])
+                        continue
+                    if response.status_code != 200:
+                        raise DataError(f"{url} answers {response.status_code}")
+                    length = response.headers.get("content-length", "")
+                    if length.isdigit() and int(length) > limit:
+                        raise DataError(f"{url} has {length} bytes, more than {limit}")
+                    return files.add(_Paced(response.raw, deadline), ".arff", limit=limit)
+            raise DataError(f"{url} redirects more than {_MOST_REDIRECTS} times")
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
+        raise DataError(f"{url} can't be fetched: {type(error).__name__}") from error

@@ -1,0 +1,214 @@
+"""The pages' contents, read from the database."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hepml_tasks.openml.details import parse_details
+from hepml_tasks.pages.model import (
+    Cell,
+    FoldValue,
+    Measure,
+    Row,
+    RunDetail,
+    Site,
+    SuiteIndex,
+    TaskBoard,
+)
+from hepml_tasks.server.archive import files_of
+from hepml_tasks.server.context import Services
+from hepml_tasks.server.database import Dataset, Flow, Parameter, Run, Setting, Study, Task, now
+from hepml_tasks.server.evaluations import report
+from hepml_tasks.server.evaluator import default_spec
+from hepml_tasks.server.forms import user_name
+from hepml_tasks.server.studies import members_of
+from hepml_tasks.server.tasks import rows_of
+
+TITLE = "hepml_tasks"
+_LARGEST_ENVIRONMENT = 1_000_000
+
+
+def build_site(session: Session, services: Services) -> Site:
+    """Read everything that the pages show."""
+    details = {
+        run.id: _detail(session, services, run)
+        for run in session.scalars(select(Run).order_by(Run.id))
+    }
+    by_task: dict[int, list[RunDetail]] = {}
+    for detail in details.values():
+        by_task.setdefault(detail.task_id, []).append(detail)
+    tasks = session.scalars(select(Task).order_by(Task.id))
+    return Site(
+        title=TITLE,
+        generated=now().isoformat(sep=" ") + " UTC",
+        suites=tuple(_suites(session)),
+        tasks=tuple(_board(session, task, by_task.get(task.id, [])) for task in tasks),
+        runs=tuple(details.values()),
+    )
+
+
+def _suites(session: Session) -> Iterable[SuiteIndex]:
+    for study in session.scalars(select(Study).where(Study.entity == "task").order_by(Study.id)):
+        yield SuiteIndex(
+            study.id, study.name, study.description, tuple(members_of(session, study.id))
+        )
+
+
+def _board(session: Session, task: Task, runs: Sequence[RunDetail]) -> TaskBoard:
+    dataset = session.get_one(Dataset, task.dataset_id)
+    spec = json.loads(task.spec) if task.spec else default_spec(session, task, dataset)
+    measures = tuple(_measures(spec["metrics"], spec.get("primary")))
+    return TaskBoard(
+        task_id=task.id,
+        name=str(spec.get("task") or dataset.name),
+        split=str(spec.get("split") or ""),
+        title=str(spec.get("title") or dataset.name),
+        description=str(spec.get("description") or dataset.fields["description"]),
+        dataset_id=dataset.id,
+        dataset=dataset.name,
+        rows_in_dataset=rows_of(session, dataset.id),
+        measures=measures,
+        rows=tuple(_row(run) for run in _ranked(runs, measures)),
+        doi=spec.get("doi"),
+        citation=spec.get("citation"),
+    )
+
+
+def _measures(names: Iterable[str], primary: str | None) -> Iterable[Measure]:
+    from hepml_tasks.metrics import all_metrics
+
+    known = all_metrics()
+    for name in names:
+        metric = known.get(name)
+        yield Measure(
+            name=name,
+            title=metric.title if metric else name,
+            higher_is_better=metric.higher_is_better if metric else True,
+            primary=name == primary,
+        )
+
+
+def _ranked(runs: Sequence[RunDetail], measures: Sequence[Measure]) -> list[RunDetail]:
+    primary = next((m for m in measures if m.primary), measures[0] if measures else None)
+
+    def key(run: RunDetail) -> tuple[bool, float, int]:
+        cell = run.cells.get(primary.name) if primary else None
+        if cell is None or primary is None:
+            return True, 0.0, run.run_id
+        return False, -cell.value if primary.higher_is_better else cell.value, run.run_id
+
+    return sorted(runs, key=key)
+
+
+def _row(run: RunDetail) -> Row:
+    return Row(
+        run_id=run.run_id,
+        flow_id=run.flow_id,
+        flow=run.flow,
+        flow_full_name=run.flow_full_name,
+        uploader=run.uploader,
+        uploaded=run.uploaded,
+        status=run.status,
+        cells=run.cells,
+    )
+
+
+def _detail(session: Session, services: Services, run: Run) -> RunDetail:
+    flow = session.get_one(Flow, run.flow_id)
+    found = report(session, run)
+    files = files_of(session, run.id)
+    return RunDetail(
+        run_id=run.id,
+        task_id=run.task_id,
+        flow_id=run.flow_id,
+        flow=_short_name(run, flow),
+        flow_full_name=flow.full_name,
+        uploader=user_name(session, run.uploader_id),
+        uploaded=run.uploaded.isoformat(sep=" "),
+        status=run.state,
+        error=run.error or run.error_message,
+        cells=dict(_cells(found["scores"], found["folds"])),
+        folds={
+            measure: tuple(
+                FoldValue(f["repeat"], f["fold"], value)
+                for f in folds
+                if (value := _float(f["value"])) is not None
+            )
+            for measure, folds in found["folds"].items()
+        },
+        claimed=found["claimed"],
+        differs=tuple(found["differs"]),
+        parameters=_parameters(session, run),
+        environment=_environment(services, dict(files)),
+        files={field: f"../data/download/{file.id}/{file.name}" for field, file in files},
+    )
+
+
+def _short_name(run: Run, flow: Flow) -> str:
+    """Give a flow's name for people: the one that the run's details tell, else its own."""
+    told = parse_details(run.run_details).get("flow")
+    return told or flow.fields.get("custom_name") or flow.name
+
+
+def _cells(
+    scores: Mapping[str, Mapping[str, Any]], folds: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Iterable[tuple[str, Cell]]:
+    for measure, score in scores.items():
+        value = _float(score.get("value"))
+        if value is None:
+            continue
+        ends = [_float(end) for end in score.get("interval") or ()]
+        low, high = ends if len(ends) == 2 else (None, None)
+        values = [_float(fold["value"]) for fold in folds.get(measure, ())]
+        finite = [v for v in values if v is not None and math.isfinite(v)]
+        yield (
+            measure,
+            Cell(
+                value=value,
+                uncertainty=_float(score.get("uncertainty")),
+                interval=None if low is None or high is None else (low, high),
+                method=score.get("method") or "",
+                fold_spread=statistics.stdev(finite) if len(finite) > 1 else None,
+                n=score.get("n"),
+                n_eff=_float(score.get("n_eff")),
+            ),
+        )
+
+
+def _float(value: float | str | None) -> float | None:
+    """Read a number as it is stored; NaN, which says nothing, is `None`."""
+    number = math.nan if value is None else float(value)
+    return None if math.isnan(number) else number
+
+
+def _parameters(session: Session, run: Run) -> dict[str, str]:
+    rows = session.execute(
+        select(Parameter.flow_id, Parameter.name, Flow.name, Setting.value)
+        .join(Parameter, Parameter.id == Setting.parameter_id)
+        .join(Flow, Flow.id == Parameter.flow_id)
+        .where(Setting.setup_id == run.setup_id)
+        .order_by(Parameter.id)
+    )
+    return {
+        name if owner == run.flow_id else f"{flow}.{name}": value or ""
+        for owner, name, flow, value in rows
+    }
+
+
+def _environment(services: Services, files: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the record of where a run was made, if one came with it."""
+    file = files.get("environment")
+    if file is None or file.size > _LARGEST_ENVIRONMENT:
+        return {}
+    try:
+        found = json.loads(services.files.path(file).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

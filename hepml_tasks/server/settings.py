@@ -1,0 +1,30 @@
+"""How a server is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of whoever starts a server.
+
+    Parameters
+    ----------
+    public_url : str, optional
+        The address that clients see, where a proxy stands in front of the server.
+    max_upload : int
+        Bytes at most in one request, and in a dataset that is fetched from its URL.
+    fetch_seconds : float
+        Time allowed for fetching a dataset from its URL.
+    evaluation_seconds : float
+        Time allowed for evaluating one run.
+    read_only : bool
+        Whether all writes are refused.
+    """
+
+    public_url: str | None = None
+    max_upload: int = 2_000_000_000
+    fetch_seconds: float = 600.0
+    evaluation_seconds: float = 1800.0
+    read_only: bool = False

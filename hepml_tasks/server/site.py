@@ -1,0 +1,106 @@
+"""What is this project's own: pages, and JSON beside OpenML's XML."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from hepml_tasks.server.context import Server
+from hepml_tasks.server.database import Run, Task
+from hepml_tasks.server.errors import Refused
+from hepml_tasks.server.evaluations import report
+from hepml_tasks.server.evaluator import rescore
+from hepml_tasks.server.forms import PostingUser, user_name
+from hepml_tasks.server.results import build_site
+
+router = APIRouter()
+
+
+@router.get("/hepml/about")
+def about() -> dict[str, str]:
+    """Say what answers here."""
+    try:
+        number = version("hepml_tasks")
+    except PackageNotFoundError:
+        number = "unknown"
+    return {"name": "hepml_tasks", "version": number}
+
+
+@router.get("/hepml/task/{task_id:id}/spec")
+def task_spec(task_id: int, server: Server) -> JSONResponse:
+    """Give the evaluation that a task was created with."""
+    with server.database.read() as session:
+        task = session.get(Task, task_id)
+    if task is None:
+        return _missing(f"there is no task {task_id}")
+    if task.spec is None:
+        return _missing(f"task {task_id} was created without a spec")
+    return JSONResponse(json.loads(task.spec))
+
+
+@router.post("/hepml/task/{task_id:id}/rescore")
+def rescore_task(task_id: int, server: Server, user: PostingUser) -> JSONResponse:
+    """Evaluate all runs of a task again; for administrators."""
+    if user.role != "administrator":
+        raise Refused(106)
+    with server.database.write() as session:
+        if session.get(Task, task_id) is None:
+            return _missing(f"there is no task {task_id}")
+        waiting = rescore(session, task_id)
+    server.wake_evaluator()
+    return JSONResponse({"task_id": task_id, "waiting": waiting})
+
+
+@router.get("/hepml/run/{run_id:id}")
+def run_report(run_id: int, server: Server) -> JSONResponse:
+    """Give a run's state, and the server's scores with their uncertainties."""
+    with server.database.read() as session:
+        run = session.get(Run, run_id)
+        if run is None:
+            return _missing(f"there is no run {run_id}")
+        found: dict[str, Any] = {
+            "run_id": run.id,
+            "task_id": run.task_id,
+            "flow_id": run.flow_id,
+            "status": run.state,
+            "error": run.error,
+            **report(session, run),
+            "details": run.run_details,
+            "uploader": user_name(session, run.uploader_id),
+            "upload_time": run.uploaded.isoformat(sep=" "),
+        }
+    return JSONResponse(found)
+
+
+@router.get("/hepml/site.json")
+def site_json(server: Server) -> JSONResponse:
+    """Give all that the pages show."""
+    with server.database.read() as session:
+        return JSONResponse(build_site(session, server).to_json())
+
+
+@router.get("/")
+def index() -> RedirectResponse:
+    """Lead people to the pages."""
+    return RedirectResponse("pages/index.html")
+
+
+@router.get("/pages/{name}")
+def page(name: str, server: Server) -> Response:
+    """Render a page."""
+    from hepml_tasks.pages.render import media_type, render_page
+
+    with server.database.read() as session:
+        site = build_site(session, server)
+    text = render_page(site, name)
+    if text is None:
+        return Response(f"There is no page {name!r}.\n", status_code=404, media_type="text/plain")
+    return Response(text, media_type=media_type(name))
+
+
+def _missing(reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status_code=404)

@@ -1,0 +1,175 @@
+"""A task's splits: checked where they are uploaded, made by the procedure where they aren't."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hepml_tasks.errors import DataError, FormatError
+from hepml_tasks.server.measures import Procedure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hepml_tasks.splits import Split
+
+_MOST_FOLDS = 10_000
+_MOST_LEFT_OUT = 1_000  # its splits file has the square of this many lines
+
+
+@dataclass(frozen=True)
+class TestRows:
+    """Which rows are tested where.
+
+    Parameters
+    ----------
+    cells : frozenset of (int, int)
+        The folds, as repeat and fold.
+    folds : int
+        One more than the highest fold.
+    rows : int
+        One more than the highest row.
+    keys : ndarray of int64
+        `key` of every tested row, ascending.
+    """
+
+    __test__ = False
+
+    cells: frozenset[tuple[int, int]]
+    folds: int
+    rows: int
+    keys: NDArray[np.int64]
+
+    def key(
+        self, repeat: NDArray[np.int64], fold: NDArray[np.int64], row: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Give each (repeat, fold, row) a number of its own."""
+        return (repeat * self.folds + fold) * self.rows + row
+
+
+def read_splits(path: Path) -> list[Split]:
+    """Read a splits file that came from outside.
+
+    Raises
+    ------
+    FormatError
+        If it is anything else than splits.
+    """
+    from hepml_tasks.splits import read_split_arff
+
+    try:
+        splits = read_split_arff(path)
+    except FormatError as error:
+        raise FormatError(str(error).replace(str(path), "the splits file")) from error
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        kind = type(error).__name__
+        raise FormatError(f"the splits file can't be understood: {kind}") from error
+    if not splits or len(splits) > _MOST_FOLDS:
+        raise FormatError(
+            f"the splits file has {len(splits)} folds; 1 to {_MOST_FOLDS} are allowed"
+        )
+    return splits
+
+
+def check_splits(splits: Sequence[Split], rows: int) -> None:
+    """Check that splits name rows of a dataset, each at most once, and numbers from 0 on.
+
+    Raises
+    ------
+    FormatError
+        With the first fault.
+    """
+    import numpy as np
+
+    for split in splits:
+        where = f"repeat {split.repeat}, fold {split.fold}"
+        for kind, members in (("train", split.train), ("test", split.test)):
+            if not len(members):
+                raise FormatError(f"{where}: no {kind} rows")
+            if members[0] < 0 or members[-1] >= rows:
+                raise FormatError(f"{where}: {kind} rows must be 0 to {rows - 1}")
+            if (np.diff(members) == 0).any():
+                raise FormatError(f"{where}: a {kind} row is given twice")
+    repeats, folds = shape(splits)
+    cells = {(split.repeat, split.fold) for split in splits}
+    if cells != {(repeat, fold) for repeat in range(repeats) for fold in range(folds)}:
+        raise FormatError("repeats and folds must be numbered from 0 without gaps")
+
+
+def shape(splits: Sequence[Split]) -> tuple[int, int]:
+    """Give the numbers of repeats and of folds."""
+    return max(s.repeat for s in splits) + 1, max(s.fold for s in splits) + 1
+
+
+def make_splits(procedure: Procedure, dataset: Path, target: str) -> list[Split]:
+    """Make the splits of a procedure, scikit-learn's with the repeat's number as seed.
+
+    Parameters
+    ----------
+    procedure : Procedure
+    dataset : Path
+        The ARFF file.
+    target : str
+        The column whose classes are kept in equal shares where the procedure is stratified.
+
+    Raises
+    ------
+    DataError
+        If the data are too few, or the procedure needs splits of its own.
+    """
+    import numpy as np
+
+    from hepml_tasks.formats.arff import read_arff
+    from hepml_tasks.splits import Split, stratified_holdout, stratified_kfold
+
+    column = read_arff(dataset).table.column(target)
+    if column.null_count:
+        raise DataError(f"target {target!r} is undefined in {column.null_count} rows")
+    rows = len(column)
+    # One class for all rows: an unstratified split is a stratified one of that.
+    labels = np.asarray(column.to_pylist()) if procedure.stratified else np.zeros(rows, dtype=int)
+    everything = np.arange(rows, dtype=np.int64)
+    made: list[Split] = []
+    for repeat in range(procedure.repeats or 1):
+        if procedure.kind == "crossvalidation":
+            parts = stratified_kfold(labels, procedure.folds or 10, repeat)
+        elif procedure.kind == "holdout":
+            parts = [stratified_holdout(labels, (procedure.percentage or 33) / 100, repeat)]
+        elif procedure.kind == "leaveoneout":
+            if rows > _MOST_LEFT_OUT:
+                raise DataError(f"leaving one out of {rows} rows; {_MOST_LEFT_OUT} are allowed")
+            parts = [(np.delete(everything, row), everything[row : row + 1]) for row in range(rows)]
+        elif procedure.kind == "holdout_ordered":
+            edge = rows * (100 - (procedure.percentage or 20)) // 100 + 1
+            parts = [(everything[:edge], everything[edge:])]
+        elif procedure.kind == "testontrainingdata":
+            raise DataError(f"{procedure.name!r} is not offered: it measures memory, not learning")
+        else:
+            raise DataError(
+                f"{procedure.name!r} needs the splits file of the task; upload it as 'splits'"
+            )
+        made += [Split(repeat, fold, train, test) for fold, (train, test) in enumerate(parts)]
+    return made
+
+
+@functools.lru_cache(maxsize=16)
+def tested_rows(path: Path) -> TestRows:
+    """Give the rows that a stored splits file tests; stored files never change."""
+    import numpy as np
+
+    splits = read_splits(path)
+    _, folds = shape(splits)
+    rows = 1 + max(int(max(s.train.max(initial=0), s.test.max(initial=0))) for s in splits)
+    empty = TestRows(frozenset(), folds, rows, np.empty(0, dtype=np.int64))
+    keys = np.concatenate(
+        [
+            empty.key(np.full_like(s.test, s.repeat), np.full_like(s.test, s.fold), s.test)
+            for s in splits
+        ]
+    )
+    cells = frozenset((s.repeat, s.fold) for s in splits)
+    return TestRows(cells, folds, rows, np.sort(keys))

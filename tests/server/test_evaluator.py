@@ -1,0 +1,158 @@
+"""The evaluator: what happens when its worker dies, is too slow, or the server is restarted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hepml_tasks.server import worker as worker_module
+from hepml_tasks.server.database import Evaluation
+from hepml_tasks.server.evaluator import differing
+from hepml_tasks.server.process import start_server
+from hepml_tasks.server.worker import Worker, WorkerDied, WorkerTooSlow
+
+from .conftest import Wire, dataset_description, id_in, make_arff, task_description
+from .test_official_tasks import CUSTOM, predictions_arff, run_description, splits_arff
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the worker be another program."""
+
+    def use(program: str) -> None:
+        monkeypatch.setattr(worker_module, "_COMMAND", (sys.executable, "-c", program))
+
+    return use
+
+
+ECHO = "import sys, json\nfor line in sys.stdin: print(json.dumps(json.loads(line)), flush=True)"
+
+
+def test_a_worker_does_one_job_after_the_other(
+    command: Callable[[str], None], tmp_path: Path
+) -> None:
+    command(ECHO)
+    worker = Worker(tmp_path / "log")
+    try:
+        assert [worker.evaluate({"job": n}, 30)["job"] for n in range(3)] == [0, 1, 2]
+    finally:
+        worker.end()
+
+
+def test_a_worker_that_dies_is_replaced(command: Callable[[str], None], tmp_path: Path) -> None:
+    command("import os, sys; sys.stdin.readline(); os._exit(9)")
+    worker = Worker(tmp_path / "log")
+    with pytest.raises(WorkerDied, match="status 9"):
+        worker.evaluate({"job": 1}, 30)
+    command(ECHO)
+    assert worker.evaluate({"job": 2}, 30) == {"job": 2}
+    worker.end()
+
+
+def test_a_worker_that_is_too_slow_is_ended(command: Callable[[str], None], tmp_path: Path) -> None:
+    command("import time; time.sleep(100)")
+    worker = Worker(tmp_path / "log")
+    with pytest.raises(WorkerTooSlow, match=r"longer than 0\.2 s"):
+        worker.evaluate({"job": 1}, 0.2)
+    command(ECHO)
+    assert worker.evaluate({"job": 2}, 30) == {"job": 2}
+    worker.end()
+
+
+@pytest.mark.parametrize("said", ["not JSON", '{"job": 5}', "[]"])
+def test_a_worker_that_talks_nonsense_is_ended(
+    command: Callable[[str], None], tmp_path: Path, said: str
+) -> None:
+    command(f"import sys\nfor line in sys.stdin: print({said!r}, flush=True)")
+    with pytest.raises(WorkerDied, match="can't be understood"):
+        Worker(tmp_path / "log").evaluate({"job": 1}, 30)
+
+
+def value(measure: str, number: float | None, fold: int | None = None) -> Evaluation:
+    repeat = None if fold is None else 0
+    return Evaluation(measure=measure, repeat=repeat, fold=fold, value=number)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "found", "differs"),
+    [
+        (0.5, 0.5, []),
+        (0.5, 0.5 + 1e-9, []),
+        (0.5, 0.500001, ["auc"]),
+        (None, 0.5, ["auc"]),
+        (0.5, None, ["auc"]),
+        (None, None, []),
+        (float("inf"), float("inf"), []),
+    ],
+)
+def test_claims_are_compared_to_many_digits(
+    claimed: float | None, found: float | None, differs: list[str]
+) -> None:
+    claim = {"measure": "auc", "repeat": 0, "fold": 3, "value": claimed}
+    time_claim = {"measure": "usercpu_time_millis", "repeat": 0, "fold": 3, "value": 1.0}
+    assert differing([claim, time_claim], [value("auc", found, 3), value("auc", 9.0)]) == differs
+
+
+def _publish(wire: Wire) -> int:
+    dataset = id_in(
+        wire.post(
+            "data/", {"description": dataset_description("t"), "dataset": ("t.arff", make_arff())}
+        ),
+        "upload_data_set",
+    )
+    splits = ("splits.arff", splits_arff(range(80), range(80, 120)))
+    task = wire.post("task/", {"description": task_description(dataset, CUSTOM), "splits": splits})
+    flow_xml = (
+        '<oml:flow xmlns:oml="http://openml.org/openml"><oml:name>f</oml:name>'
+        "<oml:external_version>1</oml:external_version><oml:description>f</oml:description>"
+        "</oml:flow>"
+    )
+    flow = id_in(wire.post("flow/", {"description": flow_xml}), "upload_flow")
+    task_id = id_in(task, "upload_task")
+    run = wire.post(
+        "run/",
+        {
+            "description": run_description(task_id, flow),
+            "predictions": ("predictions.arff", predictions_arff(range(80, 120))),
+        },
+    )
+    return id_in(run, "upload_run", "run_id")
+
+
+def test_a_run_whose_evaluation_was_cut_off_is_evaluated_after_a_restart(tmp_path: Path) -> None:
+    with start_server(tmp_path) as server:
+        run_id = _publish(Wire(server))
+        # The first evaluation takes a second at least: the worker has to be started.
+        assert Wire(server).report(run_id)["status"] in {"pending", "running"}
+        os.kill(server.pid, signal.SIGKILL)
+    with start_server(tmp_path) as server:
+        assert Wire(server).evaluated(run_id)["status"] == "done"
+
+
+def test_a_run_that_kills_the_worker_twice_has_failed_with_the_reason(tmp_path: Path) -> None:
+    with start_server(tmp_path) as server:
+        wire = Wire(server)
+        parent = psutil.Process(server.pid)
+        run_id = _publish(wire)
+        killed: set[int] = set()
+        end = time.monotonic() + 60
+        while wire.report(run_id)["status"] in {"pending", "running"}:
+            assert time.monotonic() < end
+            for child in parent.children():
+                if child.pid not in killed:
+                    child.kill()
+                    killed.add(child.pid)
+            time.sleep(0.02)
+        report = wire.report(run_id)
+        assert len(killed) == 2
+        assert report["status"] == "failed"
+        assert "ended with status -9" in report["error"]
+        assert "2 times" in report["error"]
+        assert report["error"] in wire.get(f"run/{run_id}").text
