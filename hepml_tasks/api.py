@@ -1,0 +1,137 @@
+"""What a script uses: run an estimator on a task, look at the scores, publish the run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hepml_tasks import settings
+from hepml_tasks.evaluation.runs import score_run
+from hepml_tasks.running.folder import RunFolder
+from hepml_tasks.running.run import FoldDone, execute, run_name
+from hepml_tasks.running.task import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from hepml_tasks.metrics import Score
+    from hepml_tasks.openml.publication import Published
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: its folder, and what is in it.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    """
+
+    folder: RunFolder
+
+    @cached_property
+    def scores(self) -> Mapping[str, Score]:
+        """Each metric's value, uncertainty, interval and method, by the metric's name."""
+        from hepml_tasks.metrics import Score
+
+        def number(x: float | None) -> float:
+            return math.nan if x is None else x
+
+        return {
+            name: Score(
+                value=number(s["value"]),
+                uncertainty=number(s["uncertainty"]),
+                interval=(number(s["interval"][0]), number(s["interval"][1])),
+                method=s["method"],
+                n=s["n"],
+                n_eff=number(s["n_eff"]),
+            )
+            for name, s in self.folder.scores["scores"].items()
+        }
+
+    @property
+    def predictions(self) -> pa.Table:
+        """One row a test event: repeat, fold, row, truth, prediction, a confidence a class."""
+        return self.folder.predictions
+
+    def publish(self, server: str, *, apikey: str | None = None) -> Published:
+        """Put the run on an OpenML server, exactly once.
+
+        Parameters
+        ----------
+        server : str
+            ``openml.org``, ``test.openml.org`` or an address.
+        apikey : str, optional
+            Found as `hepml_tasks.openml.connection.connect` says by default.
+        """
+        from hepml_tasks.openml.connection import connect
+        from hepml_tasks.openml.publication import publish_run
+
+        return publish_run(connect(server, apikey=apikey), self.folder)
+
+
+def run(
+    estimator: Any,
+    task: Task,
+    *,
+    name: str | None = None,
+    seed: int = 0,
+    spool: Path | None = None,
+    n_jobs: int | None = None,
+    on_fold: FoldDone = lambda _done, _all: None,
+) -> Run:
+    """Run an estimator on every fold of a task and score it.
+
+    Parameters
+    ----------
+    estimator : scikit-learn estimator
+        With `fit`, `predict` and `predict_proba`; it need not be registered anywhere. Wrap it in
+        `hepml_tasks.flows.weighted.WeightedClassifier` for balanced weights in the fit and a
+        selection by AMS.
+    task : Task
+        From `load_task`.
+    name : str, optional
+        What the flow is called in folders and on pages; the estimator's class by default.
+    seed : int
+        Becomes every `random_state` that is None.
+    spool : Path, optional
+        Where the run's folder is made: see `hepml_tasks.settings.spool_dir`. The same run in the
+        same spool is not fitted again, an interrupted one is finished.
+    n_jobs : int, optional
+        Processes; as many as there are cores by default.
+    on_fold : callable
+        Told the number of finished folds and of all folds.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RunError, FlowError
+        If the estimator fails, or gives scores that are no numbers; finished folds are kept.
+
+    Examples
+    --------
+    >>> import hepml_tasks as hep
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.impute import SimpleImputer
+    >>> task = hep.load_task("toy-higgs", events=2000)
+    >>> result = hep.run(make_pipeline(SimpleImputer(), GaussianNB()), task)
+    >>> 0.5 < result.scores["roc_auc"].value < 1
+    True
+    """
+    spool = settings.spool_dir() if spool is None else spool
+    flow = name or type(estimator).__name__
+    folder = RunFolder(spool / run_name(task, flow, estimator, seed))
+    if not folder.is_complete:
+        folder = execute(
+            task, flow, estimator, seed=seed, spool=spool, n_jobs=n_jobs, on_fold=on_fold
+        )
+        score_run(folder, task)
+    return Run(folder)

@@ -1,0 +1,1 @@
+"""The bot: plans what has not been run, runs it, publishes it, goes on after anything."""

@@ -1,0 +1,96 @@
+"""Options that several commands share, and how they show work and results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hepml_tasks.openml.connection import Connection
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+split = click.option("--split", help="One of the task's splits; its first by default.")
+events = click.option(
+    "--events", type=click.IntRange(min=100), help="Another number of events (simulated tasks)."
+)
+seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+n_jobs = click.option(
+    "--n-jobs", type=click.IntRange(min=1), help="Processes; one a core by default."
+)
+spool = click.option(
+    "--spool",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of run folders; HEPML_SPOOL, or one in your data folder, by default.",
+)
+server = click.option("--server", help="openml.org, test.openml.org, or an address.")
+key_file = click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the API key; OPENML_APIKEY or openml's config file by default.",
+)
+
+
+def connection(server: str | None, key_file: Path | None) -> Connection | None:
+    """Connect to the server that the options name, if they do."""
+    if server is None:
+        return None
+    from hepml_tasks.openml.connection import connect
+
+    return connect(server, key_file=key_file)
+
+
+def spool_folder(spool: Path | None) -> Path:
+    """Return the spool that the options name, or the default one."""
+    from hepml_tasks import settings
+
+    return settings.spool_dir() if spool is None else spool
+
+
+def print_json(data: Any) -> None:
+    """Print data for a script."""
+    click.echo(json.dumps(data, indent=1))
+
+
+def say(line: str) -> None:
+    """Print a line of progress without tearing a progress bar."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode():
+        click.echo(line)
+
+
+def fold_bar(name: str) -> Callable[[int, int], None]:
+    """Return what shows a run's finished folds: a bar on a terminal, silence elsewhere."""
+    from tqdm import tqdm
+
+    bar: tqdm[Any] | None = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(total=total, desc=name, unit="fold", leave=False, disable=None)
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+    return show
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print text in columns."""
+    widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
+    for row in (header, ["-" * w for w in widths], *rows):
+        click.echo("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+
+
+def score_text(score: Mapping[str, Any]) -> str:
+    """Write a score with its uncertainty, as the pages do."""
+    from hepml_tasks.pages.numbers import round_score
+
+    if score["value"] is None:
+        return "none"
+    return str(round_score(score["value"], score["uncertainty"]))

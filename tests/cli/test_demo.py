@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hepml_tasks.server.process import start_server
+
+BEST = """
+import sys, openml
+openml.config.server, openml.config.apikey = sys.argv[1], sys.argv[2]
+openml.config.set_root_cache_directory(sys.argv[3])
+suite = openml.study.get_suite("hep-toy")
+scores = openml.evaluations.list_evaluations("ams", tasks=suite.tasks, output_format="dataframe")
+best = scores.sort_values("value").iloc[-1]
+run = openml.runs.get_run(int(best["run_id"]))
+print(run.run_id, run.flow_name, run.evaluations["ams"])
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Run the demo once, small, for the tests of this module."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = [
+        Path(sys.executable).parent / "hepml",
+        "demo",
+        "--dir",
+        folder / "d",
+        "--events",
+        "3000",
+    ]
+    first, second = (
+        subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        for _ in range(2)
+    )
+    assert first.returncode == 0, first.stderr
+    assert second.returncode == 0, second.stderr
+    return folder / "d", first.stdout, second.stdout
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_a_leaderboard_with_uncertainties(finished):
+    state, printed, _ = finished
+    assert "plan     6 runs, 6 left to do" in printed
+    for flow in ("prior", "logistic", "extra-trees", "hist-gradient-boosting", "xgboost", "mlp"):
+        assert re.search(rf"^\d  {flow} +\d\.\d+ ± ", printed, re.MULTILINE), printed
+    assert f"hepml serve --data {state / 'server'}" in printed
+    assert (state / "pages" / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_second_demo_finds_nothing_left_to_run(finished):
+    _, first, second = finished
+    assert "plan     6 runs, nothing left to run" in second
+    board = [line for line in first.splitlines() if "±" in line]
+    assert [line for line in second.splitlines() if "±" in line] == board
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_a_script_that_knows_only_openml_finds_the_best_run(finished, tmp_path):
+    state, printed, _ = finished
+    with start_server(state / "server") as server:
+        done = subprocess.run(
+            [sys.executable, "-c", BEST, server.server, server.apikey, tmp_path],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    run_id, flow, value = done.stdout.splitlines()[-1].split()
+    board = json.loads((state / "pages" / "task-1.json").read_text())
+    assert "hepml_tasks.flows.weighted.WeightedClassifier" in flow
+    assert re.search(rf"^1  \S+ +{float(value):.1f}", printed, re.MULTILINE)
+    assert int(run_id) in {row["run_id"] for row in board["rows"]}
+
+
+@pytest.mark.slow
+def test_the_pages_hold_what_the_server_computed(finished):
+    state, _, _ = finished
+    text = (state / "pages" / "task-1.html").read_text()
+    for flow in ("xgboost", "logistic", "prior"):
+        assert flow in text
