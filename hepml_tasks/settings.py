@@ -24,6 +24,15 @@ def spool_dir() -> Path:
     return platformdirs.user_data_path("hepml") / "spool"
 
 
+def state_dir() -> Path:
+    """Return the folder of what is remembered: ``HEPML_STATE``, else the user's state folder."""
+    if folder := os.environ.get("HEPML_STATE"):
+        return Path(folder)
+    import platformdirs
+
+    return platformdirs.user_state_path("hepml")
+
+
 def mirrors() -> tuple[str, ...]:
     """Return the base locations, folders or URLs, that hold copies of published files.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +122,26 @@ def _check_classes(y: npt.NDArray[np.generic], needed: int) -> None:
             f"class {label!s} has {counts.min()} events, too few for {needed} parts;"
             " use fewer folds or more events"
         )
+
+
+def splits_sha256(splits: Sequence[Split]) -> str:
+    """Return a checksum of which rows train and are tested in which fold.
+
+    Parameters
+    ----------
+    splits : sequence of Split
+
+    Returns
+    -------
+    str
+        Hexadecimal sha256.
+    """
+    digest = hashlib.sha256()
+    for split in splits:
+        head = (split.repeat, split.fold, len(split.train), len(split.test))
+        for rows in (head, split.train, split.test):
+            digest.update(np.asarray(rows, dtype="<i8").tobytes())
+    return digest.hexdigest()
 
 
 _ATTRIBUTES = (

@@ -56,6 +56,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HEPML_CACHE", str(home / "cache"))
     monkeypatch.setenv("HEPML_SPOOL", str(home / "spool"))
+    monkeypatch.setenv("HEPML_STATE", str(home / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("OPENML_CACHE_DIR", str(home / "openml"))
     monkeypatch.delenv("HEPML_MIRRORS", raising=False)

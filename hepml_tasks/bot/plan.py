@@ -10,7 +10,7 @@ from typing import Literal
 from hepml_tasks.flows import Flow
 from hepml_tasks.openml.connection import Connection
 from hepml_tasks.openml.publication import runs_on
-from hepml_tasks.openml.registration import register_dataset, register_task
+from hepml_tasks.openml.registration import find_task_id
 from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.running.run import run_name
 from hepml_tasks.running.task import Task
@@ -62,7 +62,7 @@ def plan(
         A flow whose package isn't installed raises `MissingExtraError`.
     spool : Path
     connection : Connection, optional
-        The server whose runs count as done; the tasks are registered there if need be.
+        The server whose runs count as done. Nothing is written there.
     seeds : sequence of int
 
     Returns
@@ -74,8 +74,9 @@ def plan(
     for task in tasks:
         there: set[str] = set()
         if connection is not None:
-            task_id = register_task(connection, task, register_dataset(connection, task))
-            there = {d.get("key", "") for d in runs_on(connection, task_id).values()}
+            task_id = find_task_id(connection, task.evaluation_spec())
+            runs = {} if task_id is None else runs_on(connection, task_id)
+            there = {d.get("key", "") for d in runs.values()}
         for flow in flows:
             estimator = flow.build()
             for seed in seeds:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from hepml_tasks.openml.connection import Connection
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+task = click.option(
+    "--task", help="The task, or its .yaml file, where RUN doesn't say what it is a run of."
+)
 split = click.option("--split", help="One of the task's splits; its first by default.")
 events = click.option(
     "--events", type=click.IntRange(min=100), help="Another number of events (simulated tasks)."
@@ -26,7 +29,7 @@ spool = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of run folders; HEPML_SPOOL, or one in your data folder, by default.",
 )
-server = click.option("--server", help="openml.org, test.openml.org, or an address.")
+server = click.option("--server", help="local, openml.org, test.openml.org, or an address.")
 key_file = click.option(
     "--key-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -85,6 +88,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
     for row in (header, ["-" * w for w in widths], *rows):
         click.echo("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+
+
+def print_scores(scores: Mapping[str, Any], folds: Mapping[str, Any]) -> None:
+    """Print each metric's value ± uncertainty, and beside it the spread over folds."""
+    from hepml_tasks.running.spread import fold_spread
+
+    rows = []
+    for name, score in scores.items():
+        spread = fold_spread([f["value"] for f in folds[name]])
+        rows.append((name, score_text(score), "" if spread is None else f"{spread:.2g}"))
+    print_table(("metric", "pooled", "spread over folds"), rows)
 
 
 def score_text(score: Mapping[str, Any]) -> str:

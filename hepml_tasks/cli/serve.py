@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,15 +36,17 @@ def serve(
 
     Example: hepml serve --data hepml-server --port 8080
     """
+    from hepml_tasks.openml.connection import remember_local
     from hepml_tasks.server.foreground import serve as serve_forever
 
     def ready(address: ServerAddress) -> None:
+        remember_local(address.server, data / "apikey")
         if as_json:
             click.echo(address.to_json())
             return
         click.echo(f"pages    {address.pages}")
         click.echo(f"API      {address.server}")
-        click.echo(f"key      in {data / 'apikey'}")
+        click.echo(f"key      export OPENML_APIKEY=$(cat {shlex.quote(str(data / 'apikey'))})")
         click.echo("Ctrl-C stops it.")
 
     serve_forever(data, host=host, port=port, database=database, public_url=public_url, ready=ready)

@@ -76,7 +76,7 @@ def fetch_file(file: FileSpec, dataset: DatasetSpec, *, progress: bool = False) 
     kind = ChecksumError if wrong is not None else DataError
     raise kind(
         f"{file.name} of dataset {dataset.name} can't be had: {tried};"
-        " name a folder or URL that has it in HEPML_MIRRORS"
+        " name a folder or URL that has it in HEPML_MIRRORS, or among the file's urls"
     )
 
 

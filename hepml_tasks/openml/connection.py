@@ -8,22 +8,29 @@ it says that nobody answers.
 from __future__ import annotations
 
 import configparser
+import contextlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 import xmltodict
 
+from hepml_tasks import settings
 from hepml_tasks.errors import ServerError, UnknownNameError, UnreachableError
+from hepml_tasks.formats.atomic import write_atomically
 
 NAMED = {
     "openml.org": "https://www.openml.org/api/v1/xml",
     "test.openml.org": "https://test.openml.org/api/v1/xml",
 }
-"""Servers that have a name; ``local`` is the one that `hepml serve` last started here."""
+"""Servers that have a name, beside `LOCAL`."""
+
+LOCAL = "local"
 
 _BASE = "/api/v1/xml"
 _TIMEOUT = (10, 300)
@@ -87,6 +94,57 @@ class Connection:
             message = (data or {}).get("error") or f"status {answer.status_code}"
             raise ServerError(f"{self.root}/hepml/{path}: {message}")
         return data
+
+    def post_json(self, path: str) -> dict[str, Any]:
+        """Ask a server of this package for work, at ``/hepml/PATH``.
+
+        Raises
+        ------
+        ServerError
+            With the server's reason, as where the key is not an administrator's.
+        """
+        url = f"{self.root}/hepml/{path}"
+        answer = self._send("POST", url, data={"api_key": self._required_key()})
+        try:
+            data = answer.json()
+        except requests.JSONDecodeError:
+            self._xml("POST", f"hepml/{path}", answer)
+            data = None
+        if answer.status_code != requests.codes.ok or not isinstance(data, dict):
+            message = (data or {}).get("error") or f"status {answer.status_code}"
+            raise ServerError(f"{url}: {message}")
+        return data
+
+    def download(self, url: str, path: Path) -> None:
+        """Fetch a file that the server names, without a key, from whichever host has it.
+
+        Parameters
+        ----------
+        url : str
+            An address, or a path on the server.
+        path : Path
+            Where it is put.
+
+        Raises
+        ------
+        ServerError
+            If the address is none of http, or the answer is no file.
+        """
+        address = urljoin(f"{self.root}/", url)
+        if not address.startswith(("http://", "https://")):
+            raise ServerError(f"{self.root} names the file {url[:100]!r}, which is no web address")
+        answer = self._send("GET", address, stream=True)
+        with answer:
+            if answer.status_code != requests.codes.ok:
+                raise ServerError(f"GET {address}: status {answer.status_code}")
+            try:
+                with path.open("wb") as file:
+                    for chunk in answer.iter_content(1 << 20):
+                        file.write(chunk)
+            except requests.RequestException as error:
+                raise UnreachableError(
+                    f"GET {address}: broken off ({type(error).__name__}); try again"
+                ) from error
 
     def post(
         self, path: str, fields: Mapping[str, str] | None = None, files: Files | None = None
@@ -153,8 +211,8 @@ def connect(server: str, *, apikey: str | None = None, key_file: Path | None = N
     Parameters
     ----------
     server : str
-        ``openml.org``, ``test.openml.org``, or the address of a server: its API's base, or its
-        root.
+        ``openml.org``, ``test.openml.org``, ``local`` for the one that `hepml serve` last started
+        here, or the address of a server: its API's base, or its root.
     apikey : str, optional
         By default from `key_file`, else ``OPENML_APIKEY``, else openml's own config file, which
         is read and never changed.
@@ -169,16 +227,43 @@ def connect(server: str, *, apikey: str | None = None, key_file: Path | None = N
     UnknownNameError
         If it is neither a known name nor an address.
     """
-    if server in NAMED:
+    if server == LOCAL:
+        base, key_file = _recall_local(key_file)
+    elif server in NAMED:
         base = NAMED[server]
     elif server.startswith(("http://", "https://")):
         base = server.rstrip("/")
         base = base if base.endswith(_BASE) else base + _BASE
     else:
         raise UnknownNameError(
-            "server", server, NAMED, remedy="an address begins with http:// or https://"
+            "server", server, (*NAMED, LOCAL), remedy="an address begins with http:// or https://"
         )
     return Connection(base, apikey or _find_key(base, key_file))
+
+
+def remember_local(server: str, key_file: Path) -> None:
+    """Remember the server that was started here last, and where its key is.
+
+    Parameters
+    ----------
+    server : str
+        The base of its API.
+    key_file : Path
+    """
+    record = {"server": server, "key_file": str(key_file.absolute())}
+    # only a convenience: where it can't be kept, the server's address serves as well
+    with contextlib.suppress(OSError):
+        write_atomically(settings.state_dir() / "local.json", json.dumps(record).encode())
+
+
+def _recall_local(key_file: Path | None) -> tuple[str, Path]:
+    try:
+        record = json.loads((settings.state_dir() / "local.json").read_text())
+        return str(record["server"]), key_file or Path(record["key_file"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ServerError(
+            "no server was started here yet: `hepml serve` starts one, or give an address"
+        ) from error
 
 
 def _find_key(base: str, key_file: Path | None) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hepml_tasks.errors import FlowError, ServerError
 from hepml_tasks.openml.connection import Connection
+from hepml_tasks.openml.registration import ascii_text
 
 
 @cache
@@ -38,12 +39,27 @@ def as_flow(estimator: Any) -> Any:
     FlowError
         If it has a part that OpenML can't describe.
     """
-    try:
-        return _extension().model_to_flow(estimator)
-    except (TypeError, ValueError, AttributeError) as error:
+    kind = type(estimator)
+    if kind.__module__ == "__main__":
         raise FlowError(
-            f"{type(estimator).__name__} can't be described to OpenML: {error}"
-        ) from error
+            f"class {kind.__name__} is defined in the script itself, where nobody else can import"
+            " it: move it into a module, and import it from there"
+        )
+    try:
+        flow = _extension().model_to_flow(estimator)
+    except (TypeError, ValueError, AttributeError) as error:
+        hint = "; give its package a __version__" if "__version__" in str(error) else ""
+        raise FlowError(f"{kind.__name__} can't be described to OpenML: {error}{hint}") from error
+    _describe(flow)
+    return flow
+
+
+def _describe(flow: Any) -> None:
+    """Give every part of a flow a description: OpenML refuses a class without a docstring."""
+    flow.description = ascii_text(flow.description or "") or flow.class_name
+    for component in flow.components.values():
+        if hasattr(component, "components"):
+            _describe(component)
 
 
 def publish_flow(connection: Connection, estimator: Any) -> Any:

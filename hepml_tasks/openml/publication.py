@@ -18,13 +18,14 @@ from hepml_tasks.openml.connection import Connection, as_list
 from hepml_tasks.openml.details import parse_details, run_details
 from hepml_tasks.openml.flows import parameter_settings, publish_flow
 from hepml_tasks.openml.registration import (
+    find_task_id,
     register_dataset,
     register_task,
     render_xml,
 )
 from hepml_tasks.running.folder import RunFolder
-from hepml_tasks.running.task import Task, as_task
-from hepml_tasks.spec import TaskSpec, from_mapping
+from hepml_tasks.running.task import task_of
+from hepml_tasks.spec import EvaluationSpec, from_mapping
 
 _NO_RUNS = 512
 
@@ -74,8 +75,7 @@ def publish_run(connection: Connection, folder: RunFolder) -> Published:
     if marked is not None and _has_run(connection, int(marked["run_id"]), description["uuid"]):
         ids = {k: int(marked[k]) for k in ("run_id", "task_id", "flow_id")}
         return Published(**ids, was_there=True)
-    task = task_of(folder)
-    task_id = register_task(connection, task, register_dataset(connection, task))
+    task_id = _task_id(connection, folder)
     # a flow is known by its first publisher's parameters: the seed belongs to the run's
     estimator = rebuild(description["flow"]["description"])
     flow = publish_flow(connection, estimator)
@@ -99,11 +99,22 @@ def publish_run(connection: Connection, folder: RunFolder) -> Published:
     return published
 
 
-def task_of(folder: RunFolder) -> Task:
-    """Return the task of a run folder, from the spec that the folder keeps."""
-    record = folder.description["task"]
-    spec = from_mapping(record["spec"], TaskSpec, origin=str(folder.path / "run.json"))
-    return as_task(spec, split=record["split"])
+def _task_id(connection: Connection, folder: RunFolder) -> int:
+    """Find the run's task on a server; only where it isn't there are the data needed."""
+    description = folder.description
+    evaluation = from_mapping(
+        description["task"]["evaluation"], EvaluationSpec, origin=str(folder.path / "run.json")
+    )
+    found = find_task_id(connection, evaluation)
+    if found is not None:
+        return found
+    task = task_of(folder)
+    if task.events.sha256 != description["data"]["table_sha256"]:
+        raise RunError(
+            f"{folder.path}: the data of task {task.name} are no longer those of the run; fetch"
+            " them again, or publish where the task is registered"
+        )
+    return register_task(connection, task, register_dataset(connection, task))
 
 
 def render_predictions(folder: RunFolder) -> bytes:

@@ -17,7 +17,7 @@ from hepml_tasks.errors import ServerError
 from hepml_tasks.formats.arff import render_arff
 from hepml_tasks.openml.connection import Connection, as_list
 from hepml_tasks.running.task import Task
-from hepml_tasks.spec import KFold, SplitSpec, SuiteSpec, to_mapping
+from hepml_tasks.spec import EvaluationSpec, KFold, SplitSpec, SuiteSpec, to_mapping
 from hepml_tasks.splits import write_split_arff
 
 _NAMESPACE = {"@xmlns:oml": "http://openml.org/openml"}
@@ -165,6 +165,24 @@ def register_task(connection: Connection, task: Task, dataset_id: int) -> int:
             return int(matched[1])
         raise
     return int(answer["oml:upload_task"]["oml:id"])
+
+
+def find_task_id(connection: Connection, evaluation: EvaluationSpec) -> int | None:
+    """Return the id of a task that is registered on a server of this package, or None.
+
+    Parameters
+    ----------
+    connection : Connection
+    evaluation : EvaluationSpec
+        With the checksums of data and splits: an equal one is the same task.
+    """
+    if not connection.is_ours():
+        return None
+    wanted = to_mapping(evaluation)
+    for entry in connection.get_json("tasks")["tasks"]:
+        if entry["spec"] == wanted:
+            return int(entry["task_id"])
+    return None
 
 
 def _render_splits(task: Task) -> bytes:

@@ -139,7 +139,12 @@ def _fold_by_fold(
 def _identify(task: Task, flow: str, estimator: Any, seed: int) -> tuple[str, dict[str, Any]]:
     described = describe(estimator)
     head = {
-        "task": {"name": task.spec.name, "split": task.split.name, "spec": to_mapping(task.spec)},
+        "task": {
+            "name": task.spec.name,
+            "split": task.split.name,
+            "spec": to_mapping(task.spec),
+            "evaluation": to_mapping(task.evaluation_spec()),
+        },
         "flow": {"name": flow, "fingerprint": fingerprint(described), "description": described},
         "seed": seed,
         "data": {

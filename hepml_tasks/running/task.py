@@ -11,6 +11,8 @@ import numpy as np
 
 from hepml_tasks.data.events import Events, load_events
 from hepml_tasks.errors import SpecError, UnknownNameError
+from hepml_tasks.metrics import get_metric
+from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.spec import (
     EvaluationSpec,
     HoldOut,
@@ -20,8 +22,15 @@ from hepml_tasks.spec import (
     SplitSpec,
     TaskSpec,
     find_task,
+    from_mapping,
 )
-from hepml_tasks.splits import Split, by_column, stratified_holdout, stratified_kfold
+from hepml_tasks.splits import (
+    Split,
+    by_column,
+    splits_sha256,
+    stratified_holdout,
+    stratified_kfold,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -102,6 +111,8 @@ class Task:
             partitions=partitions,
             doi=spec.dataset.doi,
             citation=spec.dataset.citation,
+            data_sha256=self.events.sha256,
+            splits_sha256=splits_sha256(self.splits),
         )
 
 
@@ -146,6 +157,9 @@ def as_task(
     progress: bool = False,
 ) -> Task:
     """Choose a split of a spec, as `load_task` does."""
+    for metric in spec.metrics.names:
+        # a misspelt one is told before hours of fits and not after
+        get_metric(metric)
     if events is not None:
         spec = with_events(spec, events)
     if split is None:
@@ -154,6 +168,13 @@ def as_task(
     if split not in by_name:
         raise UnknownNameError(f"split of task {spec.name}", split, by_name)
     return Task(spec, by_name[split], progress)
+
+
+def task_of(folder: RunFolder) -> Task:
+    """Return the task of a run folder, from the spec that the folder keeps."""
+    record = folder.description["task"]
+    spec = from_mapping(record["spec"], TaskSpec, origin=str(folder.path / "run.json"))
+    return as_task(spec, split=record["split"])
 
 
 def with_events(spec: TaskSpec, events: int) -> TaskSpec:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from sqlalchemy import select
 
 from hepml_tasks.server.context import Server
 from hepml_tasks.server.database import Run, Task
@@ -28,6 +29,15 @@ def about() -> dict[str, str]:
     except PackageNotFoundError:
         number = "unknown"
     return {"name": "hepml_tasks", "version": number}
+
+
+@router.get("/hepml/tasks")
+def task_specs(server: Server) -> JSONResponse:
+    """Give the evaluation of every task that was created with one: how a client finds its own."""
+    with server.database.read() as session:
+        rows = session.execute(select(Task.id, Task.spec).where(Task.spec.is_not(None)))
+        tasks = [{"task_id": i, "spec": json.loads(spec or "{}")} for i, spec in rows.tuples()]
+    return JSONResponse({"tasks": tasks})
 
 
 @router.get("/hepml/task/{task_id:id}/spec")

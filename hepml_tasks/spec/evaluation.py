@@ -37,6 +37,9 @@ class EvaluationSpec:
         Each class's sum of weights at full luminosity.
     partitions : Partitions, optional
     doi, citation : str, optional
+    data_sha256, splits_sha256 : str, optional
+        Checksums of the dataset's table and of the split's rows: with them, equal specs are the
+        same task on the same events.
     """
 
     task: str
@@ -53,3 +56,5 @@ class EvaluationSpec:
     partitions: Partitions | None = None
     doi: str | None = None
     citation: str | None = None
+    data_sha256: str | None = None
+    splits_sha256: str | None = None

@@ -51,6 +51,9 @@ def test_a_task_file_is_checked_with_its_data(hepml, small_task):
     assert "task toy-small/3-fold: 1500 events, 30 features, 3 fits" in done.stdout
     small_task.write_text(small_task.read_text().replace("title:", "titel:"))
     assert "did you mean 'title'" in hepml("tasks", "check", small_task).stderr
+    text = small_task.read_text().replace("titel:", "title:")
+    small_task.write_text(text.replace("primary: ams", "primary: amz"))
+    assert "no metric is called 'amz'" in hepml("tasks", "check", small_task).stderr
 
 
 def test_a_metric_is_shown_with_its_source(hepml):

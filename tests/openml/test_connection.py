@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hepml_tasks.errors import ServerError, UnknownNameError, UnreachableError
-from hepml_tasks.openml.connection import Connection, connect
+from hepml_tasks.openml.connection import Connection, connect, remember_local
 
 
 def test_an_address_is_taken_with_or_without_the_path_of_the_api():
@@ -59,6 +59,15 @@ def test_the_key_of_one_server_is_not_sent_to_another(tmp_path: Path, monkeypatc
     (tmp_path / "openml" / "config").write_text("apikey = secret\n")
     assert connect("openml.org").apikey == "secret"
     assert connect("http://127.0.0.1:9").apikey is None
+
+
+def test_the_server_that_was_started_here_last_is_called_local(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("OPENML_APIKEY", raising=False)
+    with pytest.raises(ServerError, match="no server was started here yet: `hepml serve`"):
+        connect("local")
+    (tmp_path / "apikey").write_text("secret\n")
+    remember_local("http://127.0.0.1:9/api/v1/xml", tmp_path / "apikey")
+    assert connect("local") == Connection("http://127.0.0.1:9/api/v1/xml", "secret")
 
 
 def test_a_server_of_this_package_is_told_from_others(connection):

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import hepml_tasks as hep
+from hepml_tasks.errors import FlowError, RunError
 from hepml_tasks.flows import FLOWS, find_flow
 from hepml_tasks.flows.description import describe, seeded
 from hepml_tasks.openml.details import parse_details, run_details
-from hepml_tasks.openml.flows import publish_flow, rebuild_estimator
+from hepml_tasks.openml.flows import as_flow, publish_flow, rebuild_estimator
 from hepml_tasks.openml.publication import (
     publish_run,
     runs_on,
-    task_of,
     wait_for_evaluation,
 )
 from hepml_tasks.openml.registration import register_dataset, register_suite, register_task
+from hepml_tasks.running.task import task_of
 from hepml_tasks.spec import SuiteSpec
 
 # the client leaves files of its cache to the garbage collector
@@ -89,16 +91,40 @@ def test_run_details_keep_to_the_characters_and_length_of_openml(run):
     assert float(details["ams"]) == pytest.approx(run.scores["ams"].value, rel=1e-5)
 
 
-def test_upload_reads_only_the_folder(connection, run, tmp_path, monkeypatch):
-    # neither the task's file nor the flow's name is known where it is sent from
+def test_upload_reads_only_the_folder_where_the_task_is_known(
+    connection, run, tmp_path, monkeypatch
+):
+    task = task_of(run.folder)
+    register_task(connection, task, register_dataset(connection, task))
+    # where it is sent from there are no data, nor can they be had
+    monkeypatch.setenv("HEPML_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr("hepml_tasks.data.simulators.simulate", None)
     elsewhere = tmp_path / "elsewhere"
     shutil.move(run.folder.path, elsewhere / run.folder.path.name)
     from hepml_tasks.running.folder import RunFolder
 
     folder = RunFolder(elsewhere / run.folder.path.name)
-    assert task_of(folder).spec.name == "toy-small"
     published = publish_run(connection, folder)
     assert wait_for_evaluation(connection, published.run_id)["status"] == "done"
+
+
+def test_data_that_changed_since_the_run_are_not_published_under_its_name(connection, run):
+    record = run.folder.path / "run.json"
+    changed = json.loads(record.read_text())
+    changed["data"]["table_sha256"] = "0" * 64
+    changed["task"]["evaluation"]["data_sha256"] = "0" * 64
+    record.write_text(json.dumps(changed))
+    with pytest.raises(RunError, match="are no longer those of the run"):
+        publish_run(connection, run.folder)
+
+
+def test_an_estimator_of_the_script_itself_is_refused_with_the_remedy():
+    class Own(LogisticRegression):
+        pass
+
+    Own.__module__ = "__main__"
+    with pytest.raises(FlowError, match="class Own is defined in the script itself.*into a module"):
+        as_flow(Own())
 
 
 @pytest.mark.parametrize("name", FLOWS)
