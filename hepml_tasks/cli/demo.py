@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,11 +93,12 @@ def demo(state: Path, events: int | None, n_jobs: int | None) -> None:
     _print_boards(site)
     if outcome.failed or outcome.waiting:
         raise RunError(f"{len(outcome.failed) + outcome.waiting} runs are not on the leaderboard")
+    serve = f"{shlex.quote(sys.argv[0])} serve --data {shlex.quote(str(state / 'server'))}"
     click.echo(
         "± is one standard deviation of the test sample, computed by the server from the uploaded"
         " predictions.\n"
         f"\npages    {index}\n"
-        f"again    hepml serve --data {shlex.quote(str(state / 'server'))} --port 8080\n"
+        f"again    {serve} --port 8080\n"
         f"took     {time.monotonic() - begun:.0f} s"
     )
 

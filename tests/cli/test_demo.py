@@ -49,7 +49,7 @@ def test_the_demo_ends_with_a_leaderboard_with_uncertainties(finished):
     assert "plan     6 runs, 6 left to do" in printed
     for flow in ("prior", "logistic", "extra-trees", "hist-gradient-boosting", "xgboost", "mlp"):
         assert re.search(rf"^\d  {flow} +\d\.\d+ ± ", printed, re.MULTILINE), printed
-    assert f"hepml serve --data {state / 'server'}" in printed
+    assert f"hepml serve --data {state / 'server'} --port 8080" in printed
     assert (state / "pages" / "index.html").is_file()
 
 
