@@ -41,6 +41,8 @@ _TWO_CLASSES = frozenset({"selection", "score", "probability", "samples"})
 LOWER, UPPER = 0.15865525393145707, 0.8413447460685429
 """Quantiles at one standard deviation below and above the mean of a normal distribution."""
 
+_ROUNDING = 1e-13
+
 
 @dataclass(frozen=True)
 class Score:
@@ -187,10 +189,13 @@ def score(
     if usable.size < max(2, replicas // 2):
         return result(math.nan, nothing, f"none: {method}")
     low, high = np.quantile(usable, [LOWER, UPPER], method="closest_observation")
-    finite = bool(np.isfinite(usable).all())
-    return result(
-        float(usable.std(ddof=1)) if finite else math.inf, (float(low), float(high)), method
-    )
+    if not np.isfinite(usable).all():
+        return result(math.inf, (float(low), float(high)), method)
+    deviation = float(usable.std(ddof=1))
+    if deviation <= _ROUNDING * np.abs(usable).max():
+        # replicas that differ by rounding alone are all the same
+        return result(0.0, (value, value), method)
+    return result(deviation, (float(low), float(high)), method)
 
 
 @dataclass(frozen=True)
