@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import json
 import os
 import re
-import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -313,23 +315,30 @@ def test_a_read_only_folder_is_one_line(site: Site, pages: dict[str, str], read_
         write_pages(site, read_only)
 
 
-@pytest.fixture
-def no_space() -> Iterator[None]:
-    """Let no file grow beyond 2 kB, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+ON_A_FULL_DISK = """
+import json, resource, sys
+from pathlib import Path
+from hepml_tasks.errors import OutputError
+from hepml_tasks.pages.model import Site
+from hepml_tasks.pages.render import write_pages
+
+site = Site.from_json(json.load(sys.stdin))
+# no file may grow beyond 2 kB, as on a full disk: in a process of its own, whose output is a pipe
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+try:
+    write_pages(site, Path(sys.argv[1]))
+except OutputError as error:
+    print(error)
+"""
 
 
-def test_a_full_disk_leaves_the_old_page_and_no_remains(
-    site: Site, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_full_disk_leaves_the_old_page_and_no_remains(site: Site, tmp_path: Path) -> None:
     write_pages(site, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    request.getfixturevalue("no_space")
-    with pytest.raises(OutputError, match=r"can't write .*html: File too large"):
-        write_pages(replace(site, title="Renamed"), tmp_path)
+    renamed = json.dumps(replace(site, title="Renamed").to_json())
+    command = [sys.executable, "-B", "-c", ON_A_FULL_DISK, str(tmp_path)]
+    done = subprocess.run(command, input=renamed, capture_output=True, text=True, check=True)
+    assert re.search(r"can't write .*html: File too large", done.stdout)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
