@@ -6,11 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# set before any library reads it: threads that wait leave the core to the others
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = os.environ.get("HEPML_REQUIRE_ALL") == "1"
@@ -113,6 +117,39 @@ def real_mirror(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = real_data / "higgsml"
     monkeypatch.setenv("HEPML_MIRRORS", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run on `few_events`, shared: not to be changed."""
+    import hepml_tasks as hep
+    from hepml_tasks.flows import find_flow
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HEPML_CACHE", str(tmp_path_factory.mktemp("cache")))
+        task = hep.load_task("toy-higgs", events=1000)
+        spool = tmp_path_factory.mktemp("finished")
+        run = hep.run(find_flow("logistic").build(), task, name="logistic", spool=spool)
+    return run.folder.path
+
+
+@pytest.fixture
+def few_events() -> Any:
+    """Return the task of `finished_run`."""
+    import hepml_tasks as hep
+
+    return hep.load_task("toy-higgs", events=1000)
+
+
+@pytest.fixture
+def run_folder(finished_run: Path, tmp_path: Path) -> Any:
+    """Return a copy of the finished run under a UUID of its own: to be published, or broken."""
+    from hepml_tasks.running.folder import RunFolder, read_json, write_json
+
+    path = tmp_path / "spool" / finished_run.name
+    shutil.copytree(finished_run, path)
+    write_json(path / "run.json", {**read_json(path / "run.json"), "uuid": str(uuid.uuid4())})
+    return RunFolder(path)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ Exit codes: 0 everything is done; 1 an error, told in one line; 2 the command wa
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -15,13 +16,16 @@ import click
 
 from hepml_tasks.cli.bot import bot
 from hepml_tasks.cli.demo import demo
+from hepml_tasks.cli.evaluate import evaluate
 from hepml_tasks.cli.flows import flows
 from hepml_tasks.cli.metrics import metrics
+from hepml_tasks.cli.new import new
 from hepml_tasks.cli.report import report
 from hepml_tasks.cli.run import run
 from hepml_tasks.cli.serve import serve
 from hepml_tasks.cli.spool import spool
 from hepml_tasks.cli.tasks import tasks
+from hepml_tasks.cli.verify import verify
 from hepml_tasks.errors import HepmlError
 
 
@@ -34,13 +38,28 @@ def hepml() -> None:
     """
 
 
-for command in (demo, tasks, flows, metrics, run, bot, spool, serve, report):
+for command in (
+    demo,
+    tasks,
+    flows,
+    metrics,
+    new,
+    run,
+    evaluate,
+    verify,
+    bot,
+    spool,
+    serve,
+    report,
+):
     hepml.add_command(command)
 
 
 def main() -> NoReturn:
     """Run the command line and turn every known error into one line and an exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    # threads that wait for each other leave the core to others, on a node that is shared
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = hepml.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -68,17 +68,22 @@ def say(line: str) -> None:
 
 def fold_bar(name: str) -> Callable[[int, int], None]:
     """Return what shows a run's finished folds: a bar on a terminal, silence elsewhere."""
+    return bar(name, unit="fold")
+
+
+def bar(name: str, *, unit: str) -> Callable[[int, int], None]:
+    """Return what shows how many of all are done: a bar on a terminal, silence elsewhere."""
     from tqdm import tqdm
 
-    bar: tqdm[Any] | None = None
+    shown: tqdm[Any] | None = None
 
     def show(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = tqdm(total=total, desc=name, unit="fold", leave=False, disable=None)
-        bar.update(done - bar.n)
+        nonlocal shown
+        if shown is None:
+            shown = tqdm(total=total, desc=name, unit=unit, leave=False, disable=None)
+        shown.update(done - shown.n)
         if done == total:
-            bar.close()
+            shown.close()
 
     return show
 

@@ -70,16 +70,10 @@ def run(
 
 
 def _print_scores(told: dict[str, object]) -> None:
-    from hepml_tasks.running.spread import fold_spread
-
     scores, folds = told["scores"], told["folds"]
     assert isinstance(scores, dict)  # noqa: S101 - as scores.json is written
     assert isinstance(folds, dict)  # noqa: S101
-    rows = []
-    for name, score in scores.items():
-        spread = fold_spread([f["value"] for f in folds[name]])
-        rows.append((name, options.score_text(score), "" if spread is None else f"{spread:.2g}"))
-    options.print_table(("metric", "pooled", "spread over folds"), rows)
+    options.print_scores(scores, folds)
     click.echo(f"\n± is one standard deviation of the test sample. Run folder: {told['folder']}")
     if "run_id" in told:
         click.echo(f"Published as run {told['run_id']} of task {told['task_id']}.")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hepml_tasks.errors import RunError
+from hepml_tasks.errors import MetricError, RunError
 from hepml_tasks.evaluation.predictions import Predictions
-from hepml_tasks.metrics import Metric, Score, get_metric, score
+from hepml_tasks.metrics import Metric, Score, all_metrics, get_metric, score
 from hepml_tasks.spec import EvaluationSpec
 
 Labels = npt.NDArray[np.str_]
 Floats = npt.NDArray[np.float64]
+
+_FROM_PREDICTIONS = frozenset({"selection", "labels", "score", "probability"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,11 @@ class Truth:
     weight: Floats | None
     event_id: npt.NDArray[np.int64]
     partition: Labels | None = None
+
+    @cached_property
+    def n_classes(self) -> int:
+        """The number of classes."""
+        return len(set(self.y.tolist()))
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,15 @@ class Evaluation:
         The scores on each named part of the test rows.
     n_rows : int
         Predictions that were scored.
+    left_out : mapping of str to str
+        Metrics of other packages that could not be computed, each with the reason.
     """
 
     scores: Mapping[str, Score]
     folds: Mapping[str, tuple[FoldScore, ...]]
     partitions: Mapping[str, Mapping[str, Score]]
     n_rows: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `json.dumps`."""
@@ -80,6 +91,7 @@ class Evaluation:
                 for p, scores in self.partitions.items()
             },
             "n_rows": self.n_rows,
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
         }
 
 
@@ -88,16 +100,24 @@ def evaluate(
     truth: Truth,
     spec: EvaluationSpec,
     *,
+    metrics: Sequence[str] | None = None,
     replicas: int = 200,
     seed: int = 0,
 ) -> Evaluation:
     """Compute all of a task's metrics from a run's predictions.
 
+    Metrics that another package has registered are computed with the task's own, so that they
+    are there for runs that are older than they are. One that fails is left out with its reason:
+    it doesn't take the task's metrics with it.
+
     Parameters
     ----------
     predictions : Predictions
+        In any order: equal predictions give equal scores to the last bit.
     truth : Truth
     spec : EvaluationSpec
+    metrics : sequence of str, optional
+        Names of what to compute instead.
     replicas : int
         Of the bootstrap.
     seed : int
@@ -114,23 +134,125 @@ def evaluate(
         For a row that the dataset hasn't.
     MetricError
         For predictions that a metric can't be computed from.
+    UnknownNameError
+        For a metric that isn't registered.
     """
     beyond = predictions.row[(predictions.row < 0) | (predictions.row >= len(truth.y))]
     if len(beyond):
         raise RunError(f"row {beyond[0]} is predicted, but the dataset has {len(truth.y)} rows")
-    metrics = [get_metric(name) for name in spec.metrics]
-    repeats = len(np.unique(predictions.repeat))
-    pooled = _Sample(predictions, truth, spec, slice(None), share=1 / repeats)
+    samples = _Samples(in_order(predictions), truth, spec)
+    done = {}
+    for name in spec.metrics if metrics is None else metrics:
+        if reason := obstacle(get_metric(name), truth):
+            raise MetricError(f"metric {name!r} {reason}")
+        done[name] = samples.score(get_metric(name), replicas=replicas, seed=seed)
+    left_out = {}
+    for metric in () if metrics is not None else all_metrics().values():
+        if not metric.is_added or metric.name in done or obstacle(metric, truth):
+            continue
+        try:
+            done[metric.name] = samples.score(metric, replicas=replicas, seed=seed)
+        except Exception as error:
+            # it is somebody else's code: whatever it raises says something of that metric alone
+            line = (str(error).splitlines() or [""])[0]
+            left_out[metric.name] = f"{type(error).__name__}: {line}"
     return Evaluation(
-        scores={m.name: pooled.score(m, replicas=replicas, seed=seed) for m in metrics},
-        folds={m.name: _by_fold(m, predictions, truth, spec) for m in metrics},
-        partitions=_by_partition(metrics, predictions, truth, spec, replicas=replicas, seed=seed),
+        scores={name: s.pooled for name, s in done.items()},
+        folds={name: s.folds for name, s in done.items()},
+        partitions={
+            part: {name: s.partitions[part] for name, s in done.items()}
+            for part in samples.partitions
+        },
         n_rows=len(predictions.row),
+        left_out=left_out,
     )
 
 
-class _Sample:
-    """The predictions of some test events, with what is true of them."""
+def obstacle(metric: Metric, truth: Truth) -> str | None:
+    """Say why a metric can't be computed from predicted classes and scores, if it can't.
+
+    Returns
+    -------
+    str or None
+        The end of a sentence that begins with the metric's name.
+    """
+    if metric.needs not in _FROM_PREDICTIONS:
+        return f"needs {metric.needs}, which predictions of a class don't have"
+    if metric.columns:
+        return (
+            f"needs {', '.join(metric.columns)} for each event beside the predictions;"
+            " call hepml_tasks.metrics.score with it"
+        )
+    if metric.needs != "labels" and truth.n_classes > 2:
+        return f"is for two classes; the dataset has {truth.n_classes}"
+    return None
+
+
+def in_order(predictions: Predictions) -> Predictions:
+    """Sort by repeat, fold and row: sums depend on the order in their last bits."""
+    order = np.lexsort((predictions.row, predictions.fold, predictions.repeat))
+    if (order[1:] > order[:-1]).all():
+        return predictions
+    columns = {f.name: getattr(predictions, f.name)[order] for f in fields(predictions)}
+    return Predictions(**columns)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """One metric: pooled, by fold, by partition."""
+
+    pooled: Score
+    folds: tuple[FoldScore, ...]
+    partitions: Mapping[str, Score]
+
+
+class _Samples:
+    """All test events of a run, those of each fold and those of each partition."""
+
+    def __init__(self, predictions: Predictions, truth: Truth, spec: EvaluationSpec) -> None:
+        self.pooled = pooled(predictions, truth, spec)
+        keys = np.unique(np.column_stack([predictions.repeat, predictions.fold]), axis=0)
+        self.folds = {
+            (int(r), int(f)): Sample(
+                predictions, truth, spec, (predictions.repeat == r) & (predictions.fold == f)
+            )
+            for r, f in keys
+        }
+        self.partitions: dict[str, Sample] = {}
+        if spec.partitions is not None and truth.partition is not None:
+            of_row = truth.partition[predictions.row]
+            for name, values in spec.partitions.parts.items():
+                where = np.isin(of_row, list(values))
+                if where.any():
+                    self.partitions[name] = Sample(predictions, truth, spec, where)
+
+    def score(self, metric: Metric, *, replicas: int, seed: int) -> _Scores:
+        return _Scores(
+            self.pooled.score(metric, replicas=replicas, seed=seed),
+            tuple(
+                FoldScore(repeat, fold, sample.score(metric, replicas=0, seed=0).value)
+                for (repeat, fold), sample in self.folds.items()
+            ),
+            {
+                name: sample.score(metric, replicas=replicas, seed=seed)
+                for name, sample in self.partitions.items()
+            },
+        )
+
+
+class Sample:
+    """The predictions of some test events, with what is true of them.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    truth : Truth
+    spec : EvaluationSpec
+    where : slice or ndarray of bool
+        Which of the predictions.
+    share : float
+        Factor on the weights.
+    """
 
     def __init__(
         self,
@@ -142,9 +264,12 @@ class _Sample:
         share: float = 1.0,
     ) -> None:
         row = predictions.row[where]
-        labels = truth.y[row]
-        self.y_true = (labels == spec.positive).astype(np.int64)
-        self.y_pred = (predictions.predicted[where] == spec.positive).astype(np.int64)
+        labels, predicted = truth.y[row], predictions.predicted[where]
+        self.y_true: npt.NDArray[Any] = labels
+        self.y_pred: npt.NDArray[Any] = predicted
+        if truth.n_classes <= 2:
+            self.y_true = (labels == spec.positive).astype(np.int64)
+            self.y_pred = (predicted == spec.positive).astype(np.int64)
         self.y_score = predictions.score[where]
         weight = np.ones(len(row)) if truth.weight is None else truth.weight[row]
         self.weight = weight * share
@@ -152,6 +277,7 @@ class _Sample:
         self.class_sums = _signal_and_background(spec)
 
     def arguments(self, metric: Metric) -> dict[str, Any]:
+        """Return what a metric is computed from, as `hepml_tasks.metrics.score` takes it."""
         given: dict[str, Any] = {"y_true": self.y_true}
         if metric.needs in {"selection", "labels"}:
             given["y_pred"] = self.y_pred
@@ -163,6 +289,7 @@ class _Sample:
         return given
 
     def score(self, metric: Metric, *, replicas: int, seed: int) -> Score:
+        """Compute a metric with its uncertainty; without one for no replicas."""
         return score(
             metric,
             **self.arguments(metric),
@@ -172,42 +299,14 @@ class _Sample:
         )
 
 
+def pooled(predictions: Predictions, truth: Truth, spec: EvaluationSpec) -> Sample:
+    """Return all predictions as one sample, in which every repeat has an equal share."""
+    repeats = len(np.unique(predictions.repeat))
+    return Sample(predictions, truth, spec, slice(None), share=1 / repeats)
+
+
 def _signal_and_background(spec: EvaluationSpec) -> tuple[float, float] | None:
     if spec.class_sums is None:
         return None
     background = sum(v for c, v in spec.class_sums.items() if c != spec.positive)
     return spec.class_sums[spec.positive], background
-
-
-def _by_fold(
-    metric: Metric, predictions: Predictions, truth: Truth, spec: EvaluationSpec
-) -> tuple[FoldScore, ...]:
-    folds = []
-    keys = np.unique(np.column_stack([predictions.repeat, predictions.fold]), axis=0)
-    for repeat, fold in keys:
-        where = (predictions.repeat == repeat) & (predictions.fold == fold)
-        sample = _Sample(predictions, truth, spec, where)
-        value = sample.score(metric, replicas=0, seed=0).value
-        folds.append(FoldScore(int(repeat), int(fold), value))
-    return tuple(folds)
-
-
-def _by_partition(
-    metrics: Sequence[Metric],
-    predictions: Predictions,
-    truth: Truth,
-    spec: EvaluationSpec,
-    *,
-    replicas: int,
-    seed: int,
-) -> dict[str, dict[str, Score]]:
-    if spec.partitions is None or truth.partition is None:
-        return {}
-    of_row = truth.partition[predictions.row]
-    result = {}
-    for name, values in spec.partitions.parts.items():
-        where = np.isin(of_row, list(values))
-        if where.any():
-            sample = _Sample(predictions, truth, spec, where)
-            result[name] = {m.name: sample.score(m, replicas=replicas, seed=seed) for m in metrics}
-    return result

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hepml_tasks.evaluation.evaluate import Evaluation, evaluate
-from hepml_tasks.evaluation.predictions import check_against_splits, from_table
-from hepml_tasks.evaluation.truth import truth_from_table
+from dataclasses import dataclass
+
+from hepml_tasks.evaluation.claims import Verdict, verify
+from hepml_tasks.evaluation.evaluate import Evaluation
+from hepml_tasks.evaluation.evidence import from_folder
 from hepml_tasks.running.folder import RunFolder, write_json
 from hepml_tasks.running.task import Task
 
@@ -24,11 +26,45 @@ def score_run(folder: RunFolder, task: Task) -> Evaluation:
     Evaluation
         Also written to scores.json, which marks the run as complete.
     """
-    spec = task.evaluation_spec()
-    origin = str(folder.path / "predictions.parquet")
-    predictions = from_table(folder.predictions, positive=spec.positive, origin=origin)
-    check_against_splits(predictions, task.splits, origin=origin)
-    truth = truth_from_table(task.events.table, spec, origin=f"dataset {task.spec.dataset.name}")
-    evaluation = evaluate(predictions, truth, spec)
+    evaluation = from_folder(folder, task).evaluate()
     write_json(folder.path / "scores.json", evaluation.to_json())
     return evaluation
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """A run folder whose scores were computed again.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        Of the scores that it had before.
+    new : tuple of str
+        The metrics that it didn't have before.
+    evaluation : Evaluation
+    """
+
+    verdict: Verdict
+    new: tuple[str, ...]
+    evaluation: Evaluation
+
+
+def rescore_run(folder: RunFolder) -> Rescored:
+    """Compute a run folder's scores again, with metrics that have come since, and keep them.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        With predictions.parquet; its own description says what the task is.
+
+    Returns
+    -------
+    Rescored
+        scores.json has the new evaluation.
+    """
+    evidence = from_folder(folder)
+    verdict = verify(evidence)
+    evaluation = evidence.evaluate()
+    had = {claim.metric for claim in evidence.claims}
+    write_json(folder.path / "scores.json", evaluation.to_json())
+    return Rescored(verdict, tuple(m for m in evaluation.scores if m not in had), evaluation)

@@ -11,6 +11,9 @@ from hepml_tasks.running.folder import RunFolder
 
 _LIMIT = 1024
 
+ERROR_SUFFIX = "_err"
+"""Ends the name of a metric's uncertainty."""
+
 
 def run_details(folder: RunFolder) -> str:
     """Return what a run says of itself in the field that every list of runs brings back.
@@ -32,7 +35,7 @@ def run_details(folder: RunFolder) -> str:
         if score["value"] is not None:
             parts.append(f"{name}:{score['value']:.6g}")
             if score["uncertainty"] is not None:
-                parts.append(f"{name}_err:{score['uncertainty']:.3g}")
+                parts.append(f"{name}{ERROR_SUFFIX}:{score['uncertainty']:.3g}")
     text = re.sub(r"[^A-Za-z0-9_\-.,():]", "_", ",".join(parts))
     while len(text) > _LIMIT:
         text = text.rpartition(",")[0]

@@ -133,7 +133,8 @@ def report(session: Session, run: Run) -> dict[str, Any]:
     -------
     dict
         `scores` by measure with uncertainties, `folds` by measure, `partitions` with scores of
-        their own, what the uploader `claimed`, and the measures in which that `differs`.
+        their own, what the uploader `claimed` of each measure, the single `claims`, and the
+        measures in which they `differs`.
         Infinities are the strings that `float` reads.
     """
     scores: dict[str, dict[str, Any]] = {}
@@ -157,6 +158,7 @@ def report(session: Session, run: Run) -> dict[str, Any]:
         "folds": plain_json(folds),
         "partitions": run.partitions,
         "claimed": claimed(run.claims),
+        "claims": plain_json(run.claims),
         "differs": run.differs,
     }
 

@@ -13,6 +13,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from hepml_tasks.evaluation.claims import agree
 from hepml_tasks.pages.model import plain_json
 from hepml_tasks.server.context import Services, get_file
 from hepml_tasks.server.database import Dataset, Evaluation, Feature, Run, RunFile, Task
@@ -23,8 +24,6 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 2
 _PAUSE_SECONDS = 5.0
-# A claim was written as text by another machine; the last digits may differ.
-_RELATIVE, _ABSOLUTE = 1e-6, 1e-9
 
 
 class Evaluator(threading.Thread):
@@ -217,12 +216,7 @@ def differing(claims: Iterable[Mapping[str, Any]], evaluations: Iterable[Evaluat
         key = (claim["measure"], claim["repeat"], claim["fold"])
         if key not in found:
             continue
-        ours, theirs = found[key], claim["value"]
-        if ours is None or theirs is None:
-            same = ours is theirs
-        else:
-            same = math.isclose(ours, theirs, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
-        if not same:
+        if not agree(claim["value"], found[key]):
             differs[claim["measure"]] = None
     return list(differs)
 

@@ -64,7 +64,9 @@ def _suites(session: Session) -> Iterable[SuiteIndex]:
 def _board(session: Session, task: Task, runs: Sequence[RunDetail]) -> TaskBoard:
     dataset = session.get_one(Dataset, task.dataset_id)
     spec = json.loads(task.spec) if task.spec else default_spec(session, task, dataset)
-    measures = tuple(_measures(spec["metrics"], spec.get("primary")))
+    # a metric of another package is computed beside those of the task
+    names = dict.fromkeys([*spec["metrics"], *(name for run in runs for name in run.cells)])
+    measures = tuple(_measures(names, spec.get("primary")))
     return TaskBoard(
         task_id=task.id,
         name=str(spec.get("task") or dataset.name),

