@@ -53,7 +53,7 @@ lock:
 	rm -rf .venv && $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	{ echo "# versions that the tests pass with: made by make lock"; \
-	  $(BIN)/python -m pip freeze --exclude-editable; } > constraints.txt
+	  $(BIN)/python -m pip freeze --all --exclude-editable --exclude pip; } > constraints.txt
 	touch .venv/.ready
 
 clean:

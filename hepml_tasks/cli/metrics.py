@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 
 from hepml_tasks.cli import options
+
+_WIDTH = 100
 
 
 @click.group(invoke_without_command=True)
@@ -41,11 +45,41 @@ def metrics(context: click.Context, as_json: bool) -> None:
 
 @metrics.command()
 @click.argument("name")
-def show(name: str) -> None:
-    """Show what a metric is, its formula's source and its options.
+@options.as_json
+def show(name: str, as_json: bool) -> None:
+    """Show what a metric is: formula, meaning, options, source.
 
     Example: hepml metrics show ams
     """
     from hepml_tasks.metrics import get_metric
+    from hepml_tasks.metrics.describe import describe, plain_text
 
-    click.echo(get_metric(name).documentation)
+    metric = get_metric(name)
+    about = describe(metric)
+    low, high = metric.range
+    facts = {
+        "for a physicist": plain_text(about.physicist),
+        "for an ML reader": plain_text(about.ml),
+        "needs": ", ".join([metric.needs, *metric.columns]),
+        "weights": "enter" if metric.weighted else "don't enter",
+        "better": "higher" if metric.higher_is_better else "lower",
+        "range": f"{low:g} to {high:g}",
+        "options": ", ".join(f"{k}={v!r}" for k, v in metric.keywords().items()),
+        "source": metric.source,
+    }
+    if as_json:
+        options.print_json(
+            {"name": name, "title": metric.title, "summary": plain_text(about.summary)}
+            | {"formula": about.formula, "symbols": plain_text(about.symbols)}
+            | {k.replace(" ", "_"): v for k, v in facts.items()}
+        )
+        return
+    click.echo(f"{name}: {metric.title}\n\n{plain_text(about.summary)}\n")
+    if about.formula:
+        click.echo(textwrap.indent(about.formula, "    ") + "\n")
+    if about.symbols:
+        click.echo(textwrap.fill(plain_text(about.symbols), _WIDTH) + "\n")
+    for fact, text in facts.items():
+        if text:
+            head = f"{fact:18}"
+            click.echo(textwrap.fill(head + text, _WIDTH, subsequent_indent=" " * len(head)))

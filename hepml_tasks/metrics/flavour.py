@@ -66,12 +66,17 @@ def plan_agreement(y_true: ArrayLike, y_score: ArrayLike) -> Plan:
 def agreement_ks(
     y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Weighted Kolmogorov-Smirnov distance of the scores of data and simulation.
+    r"""Weighted Kolmogorov-Smirnov distance of the scores of data and simulation.
+
+    .. math:: \max_t \left| F_{\mathrm{data}}(t) - F_{\mathrm{simulation}}(t) \right|
 
     For a physicist: the classifier is shown a control channel (D_s → φπ) in real data and in
-    simulation; a large distance says that it exploits what simulation gets wrong. For an ML
-    reader: the largest difference of two weighted distribution functions, a check of domain
-    shift. The challenge required less than 0.09.
+    simulation; a large distance says that it exploits what simulation gets wrong.
+
+    For an ML reader: the largest difference of two weighted distribution functions, a check of
+    domain shift.
+
+    The challenge required less than 0.09.
 
     Parameters
     ----------
@@ -236,9 +241,19 @@ def _correlation_estimate(
 def background_correlation(
     y_true: ArrayLike, y_score: ArrayLike, *, mass: ArrayLike, window: int = 200, step: int = 50
 ) -> float:
-    """Dependence of the score on the mass among background events: :func:`correlation_cvm`.
+    r"""Dependence of the score on the mass among background events: :func:`correlation_cvm`.
 
-    Signal is left out, as its mass peaks and its score is high, which is no fault.
+    .. math:: \left\langle \frac1n \sum_{j=1}^n \left(\frac jn - F_w(j)\right)^2 \right\rangle_w
+
+    over windows w of neighbours in mass, :math:`F_w` being the distribution of the score's overall
+    rank in a window.
+
+    For a physicist: a classifier that knows the mass sculpts a peak in the background.
+
+    For an ML reader: a test of independence of an output and a protected variable.
+
+    Signal is left out, as its mass peaks and its score is high, which is no fault. The challenge
+    required less than 0.002.
 
     Parameters
     ----------
@@ -248,8 +263,10 @@ def background_correlation(
         The classifier's output.
     mass : array-like of shape (n_events,)
         The mass, in any unit.
-    window, step : int
-        As in :func:`correlation_cvm`.
+    window : int
+        Events in a window.
+    step : int
+        Events from one window's start to the next.
 
     Returns
     -------
@@ -335,11 +352,19 @@ def truncated_auc(
     sample_weight: ArrayLike | None = None,
     method: Literal["exact", "kaggle"] = "exact",
 ) -> float:
-    """Area under the ROC curve in bands of signal efficiency, the low ones counting more.
+    r"""Area under the ROC curve in bands of signal efficiency, the low ones counting more.
+
+    .. math:: \frac{\sum_k c_k A_k}{\sum_k c_k \Delta_k}
+
+    with :math:`A_k` the area of band k that lies below the curve, :math:`\Delta_k` its width and
+    :math:`c_k` its weight.
+
+    For a physicist: a search for a rare decay works at low signal efficiency and high purity.
+
+    For an ML reader: a partial area under the ROC curve, in steps.
 
     The bands end at 0.2, 0.4, 0.6, 0.8 and 1 and have the weights 2, 1.5, 1, 0.5 and 0; a perfect
-    classifier has 1. For a physicist: a search for a rare decay works at low signal efficiency
-    and high purity.
+    classifier has 1.
 
     Parameters
     ----------

@@ -81,9 +81,15 @@ def plan_wasserstein(y_true: ArrayLike, y_score: ArrayLike) -> Plan:
 def wasserstein(
     y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Wasserstein-1 distance between two samples, mean over features, as scipy has it for one.
+    r"""Wasserstein-1 distance between two samples, mean over features, as scipy has it for one.
 
-    A shift by δ gives δ. For a physicist: the mean amount by which a distribution must be moved.
+    .. math:: \int \left| F(x) - G(x) \right| dx
+
+    For a physicist: the mean amount by which a distribution must be moved to become the other, in
+    the feature's own unit; a shift by δ gives δ.
+
+    For an ML reader: the earth mover's distance of each feature's distribution, blind to
+    correlations.
 
     Parameters
     ----------
@@ -318,7 +324,20 @@ def _fpd_estimate(
     exempt=_BATCHES,
 )
 def fpd(y_true: ArrayLike, y_score: ArrayLike, **options: int) -> float:
-    """Fréchet distance of two samples: :func:`frechet_physics_distance`.
+    r"""Fréchet distance of two samples: :func:`frechet_physics_distance`.
+
+    .. math::
+
+        \left|\mu_1 - \mu_2\right|^2 + \mathrm{tr}\left(\Sigma_1 + \Sigma_2
+        - 2 \left(\Sigma_1 \Sigma_2\right)^{1/2}\right)
+
+    extrapolated to samples of infinite size.
+
+    For a physicist: how far the means and covariances of generated events are from the simulated
+    ones.
+
+    For an ML reader: the Fréchet distance (FID), on physics features and without the bias of
+    finite samples.
 
     Parameters
     ----------
@@ -327,7 +346,8 @@ def fpd(y_true: ArrayLike, y_score: ArrayLike, **options: int) -> float:
     y_score : array-like of shape (n_events, n_features)
         Features.
     **options
-        As there.
+        `min_samples`, `max_samples`, `points` and `batches` say which batches are drawn, and
+        `seed` how.
 
     Returns
     -------
@@ -372,7 +392,18 @@ def _kpd_estimate(
     exempt=_BATCHES,
 )
 def kpd(y_true: ArrayLike, y_score: ArrayLike, **options: int) -> float:
-    """Unbiased kernel distance of two samples: :func:`kernel_physics_distance`.
+    r"""Unbiased kernel distance of two samples: :func:`kernel_physics_distance`.
+
+    .. math::
+
+        \langle k(x, x') \rangle + \langle k(y, y') \rangle - 2 \langle k(x, y) \rangle, \quad
+        k(x, y) = \left(\frac{x \cdot y}{d} + 1\right)^4
+
+    For a physicist: how far the moments of generated events are from the simulated ones, up to the
+    fourth and with their correlations.
+
+    For an ML reader: the squared maximum mean discrepancy with a polynomial kernel, the median
+    over batches.
 
     Parameters
     ----------
@@ -381,7 +412,7 @@ def kpd(y_true: ArrayLike, y_score: ArrayLike, **options: int) -> float:
     y_score : array-like of shape (n_events, n_features)
         Features.
     **options
-        As there.
+        `batches` and `batch_size` say which batches are drawn, and `seed` how.
 
     Returns
     -------

@@ -48,11 +48,15 @@ def sic(
     signal_efficiency: float,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Significance improvement :math:`\epsilon_S/\sqrt{\epsilon_B}` at a signal efficiency.
+    r"""Significance improvement at a fixed signal efficiency.
 
-    For a physicist: the factor by which a cut on the score raises :math:`s/\sqrt b`. For an ML
-    reader: a scaled form of the rejection; random scores give :math:`\sqrt{\epsilon_S}`. The
-    efficiency of background is interpolated as in
+    .. math:: \frac{\epsilon_S}{\sqrt{\epsilon_B}}
+
+    For a physicist: the factor by which a cut on the score raises :math:`s/\sqrt b`.
+
+    For an ML reader: a scaled form of the rejection; random scores give :math:`\sqrt{\epsilon_S}`.
+
+    The efficiency of background is interpolated as in
     :func:`~hepml_tasks.metrics.background_rejection`.
 
     Parameters
@@ -124,9 +128,18 @@ def sic_maximum(
 ) -> float:
     r"""Largest significance improvement over all thresholds that keep enough background.
 
-    Without a floor the maximum of :math:`\epsilon_S/\sqrt{\epsilon_B}` is infinite as soon as the
-    best-scored event is signal. It looks at the labels to choose the threshold, so that it is too
-    high on average.
+    .. math::
+
+        \max_{t:\ \epsilon_B(t) \ge \epsilon_{\min}}
+        \frac{\epsilon_S(t)}{\sqrt{\epsilon_B(t)}}
+
+    For a physicist: the factor that the best cut on the score would gain in :math:`s/\sqrt b`.
+
+    For an ML reader: a figure of the ranking near its top, with the threshold tuned on the test
+    set.
+
+    Without a floor the maximum is infinite as soon as the best-scored event is signal. It looks at
+    the labels to choose the threshold, so that it is too high on average.
 
     Parameters
     ----------

@@ -85,10 +85,16 @@ def score_of_coverage(width: float, coverage: float, n: int, *, epsilon: float =
     },
 )
 def interval_score(y_true: ArrayLike, y_pred: ArrayLike, *, epsilon: float = 1e-3) -> float:
-    """Score of predicted intervals over pseudo-experiments: narrow, and right in 68.27 % of them.
+    r"""Score of predicted intervals over pseudo-experiments: narrow, and right in 68.27 % of them.
 
-    For a physicist: the quality of a measurement with its systematic uncertainties. For an ML
-    reader: an interval score with a penalty on miscalibration; see
+    .. math:: -\ln\left[(w + \epsilon)\, f(c)\right]
+
+    with w the mean width, c the coverage, and f a penalty that is 1 within two binomial deviations
+    of 0.6827.
+
+    For a physicist: the quality of a measurement with its systematic uncertainties.
+
+    For an ML reader: an interval score with a penalty on miscalibration; see
     :func:`~hepml_tasks.metrics.intervals.score_of_coverage`.
 
     Parameters

@@ -52,7 +52,14 @@ def plan_brier(y_true: ArrayLike, y_score: ArrayLike) -> Plan:
 def brier_score(
     y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Mean squared error of the predicted probability, as scikit-learn's ``brier_score_loss``.
+    r"""Mean squared error of the predicted probability, as scikit-learn's ``brier_score_loss``.
+
+    .. math:: \frac{1}{W} \sum_i w_i \left(p_i - y_i\right)^2
+
+    For a physicist: whether a score can be read as the probability of signal, in the mixture that
+    the weights stand for.
+
+    For an ML reader: a proper scoring rule, less hard on confident mistakes than the log loss.
 
     Parameters
     ----------
@@ -99,7 +106,14 @@ def plan_log_loss(y_true: ArrayLike, y_score: ArrayLike) -> Plan:
 def log_loss(
     y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Mean negative log-likelihood of the labels, as scikit-learn's ``log_loss``.
+    r"""Mean negative log-likelihood of the labels, as scikit-learn's ``log_loss``.
+
+    .. math:: -\frac{1}{W} \sum_i w_i \left[y_i \ln p_i + (1 - y_i) \ln(1 - p_i)\right]
+
+    For a physicist: how well a score stands for the likelihood ratio, in the mixture that the
+    weights stand for.
+
+    For an ML reader: the weighted cross entropy.
 
     Probabilities are kept a machine epsilon away from 0 and 1, as there.
 
@@ -170,7 +184,13 @@ def calibration_error(
     sample_weight: ArrayLike | None = None,
     bins: int = 15,
 ) -> float:
-    """Mean distance of the predicted probability from the share of signal, over equal bins.
+    r"""Mean distance of the predicted probability from the share of signal, over equal bins.
+
+    .. math:: \sum_k \frac{W_k}{W} \left| \bar p_k - \bar y_k \right|
+
+    For a physicist: whether, of the events with a score of 0.8, eight in ten are signal.
+
+    For an ML reader: the expected calibration error, with weights.
 
     Parameters
     ----------

@@ -178,10 +178,13 @@ def roc_auc(
         \frac{1}{W_S W_B} \sum_{i \in S, j \in B} w_i w_j
         \left(1[s_i > s_j] + \tfrac12 1[s_i = s_j]\right)
 
-    For a physicist: the chance that a signal event scores above a background event, both drawn
-    as they occur in nature. For weights that aren't negative it equals scikit-learn's
-    ``roc_auc_score``, which refuses others. With negative weights, as next-to-leading-order
-    simulation has them, it may leave [0, 1].
+    For a physicist: the chance that a signal event scores above a background event, both drawn as
+    they occur in nature.
+
+    For an ML reader: what scikit-learn's ``roc_auc_score`` gives for weights that aren't negative;
+    it refuses others.
+
+    With negative weights, as next-to-leading-order simulation has them, it may leave [0, 1].
 
     Parameters
     ----------
@@ -220,7 +223,16 @@ def roc_auc(
     plan=plan_auc,
 )
 def area_under_roc_curve(y_true: ArrayLike, y_score: ArrayLike) -> float:
-    """Area under the ROC curve of the events as they are, without weights: OpenML's own measure.
+    r"""Area under the ROC curve of the events as they are, without weights: OpenML's own measure.
+
+    .. math::
+
+        \frac{1}{N_S N_B} \sum_{i \in S, j \in B} \left(1[s_i > s_j] + \tfrac12 1[s_i = s_j]\right)
+
+    For a physicist: the chance that a simulated signal event scores above a simulated background
+    event, whatever cross sections they stand for.
+
+    For an ML reader: scikit-learn's ``roc_auc_score`` without weights.
 
     Parameters
     ----------
@@ -312,12 +324,17 @@ def background_rejection(
     signal_efficiency: float,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Inverse background efficiency :math:`1/\epsilon_B` at a fixed signal efficiency.
+    r"""Inverse background efficiency at a fixed signal efficiency.
 
-    For a physicist: one background event passes in so many. For an ML reader: the inverse false
-    positive rate at a true positive rate. :math:`\epsilon_B` is interpolated linearly in
-    :math:`\epsilon_S` between the two thresholds around the working point. With negative weights
-    the efficiency isn't monotone: the largest threshold that reaches the efficiency counts.
+    .. math:: \frac{1}{\epsilon_B(\epsilon_S)}
+
+    For a physicist: one background event passes in so many.
+
+    For an ML reader: the inverse false positive rate at a true positive rate.
+
+    :math:`\epsilon_B` is interpolated linearly in :math:`\epsilon_S` between the two thresholds
+    around the working point. With negative weights the efficiency isn't monotone: the largest
+    threshold that reaches the efficiency counts.
 
     Parameters
     ----------

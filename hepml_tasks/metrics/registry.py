@@ -156,6 +156,27 @@ class Metric:
         """Compute the value, with this name's options unless others are given."""
         return self.function(y_true, y, **{**self.options, **options})
 
+    def keywords(self) -> dict[str, Any]:
+        """Give the options of the function, each with this name's value or its default."""
+        known = inspect.signature(self.function).parameters.values()
+        defaults = {
+            p.name: p.default
+            for p in known
+            if p.kind is p.KEYWORD_ONLY and p.name not in {"sample_weight", "class_sums"}
+        }
+        given = {**defaults, **self.options}
+        return {
+            k: v
+            for k, v in given.items()
+            if k not in self.columns and v is not inspect.Parameter.empty
+        }
+
+    @property
+    def is_added(self) -> bool:
+        """Whether it is of another package: every run is scored with such a metric too."""
+        module: str = getattr(self.function, "__module__", None) or ""
+        return module.partition(".")[0] != __name__.partition(".")[0]
+
     @property
     def summary(self) -> str:
         """The first line of the function's documentation."""

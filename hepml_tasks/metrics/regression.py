@@ -103,10 +103,13 @@ def plan_resolution(y_true: ArrayLike, y_pred: ArrayLike) -> Plan:
 def energy_resolution(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Half the central 68.27 % range of predicted over true energy, divided by its median.
+    r"""Half the central 68.27 % range of predicted over true energy, divided by its median.
 
-    For a physicist: σ/E of a calorimeter, robust against tails and free of a global scale. For
-    an ML reader: a relative interquantile range of the residuals.
+    .. math:: \frac{q_{84} - q_{16}}{2\, q_{50}}, \quad q \text{ of } \hat E / E
+
+    For a physicist: σ/E of a calorimeter, robust against tails and free of a global scale.
+
+    For an ML reader: a relative interquantile range of the residuals.
 
     Parameters
     ----------
@@ -149,7 +152,13 @@ def energy_linearity(
     sample_weight: ArrayLike | None = None,
     bins: int = 5,
 ) -> float:
-    """Largest deviation of the median of predicted over true energy from 1, over energy bins.
+    r"""Largest deviation of the median of predicted over true energy from 1, over energy bins.
+
+    .. math:: \max_k \left| \mathrm{median}_k\left(\hat E / E\right) - 1 \right|
+
+    For a physicist: the worst error of the energy scale across the range.
+
+    For an ML reader: the largest conditional bias of a regression, relative and robust.
 
     Parameters
     ----------
@@ -218,7 +227,14 @@ def pinball_loss(
     sample_weight: ArrayLike | None = None,
     alpha: float = 0.5,
 ) -> float:
-    """Mean loss of a predicted quantile, as scikit-learn's ``mean_pinball_loss``.
+    r"""Mean loss of a predicted quantile, as scikit-learn's ``mean_pinball_loss``.
+
+    .. math:: \frac{1}{W} \sum_i w_i \max\left(\alpha\,(y_i - q_i),\ (\alpha - 1)(y_i - q_i)\right)
+
+    For a physicist: smallest where a share α of the true values lies below the prediction; for α =
+    0.5 half the mean absolute error.
+
+    For an ML reader: the quantile loss, a proper scoring rule for one quantile.
 
     Parameters
     ----------
@@ -281,9 +297,14 @@ def plan_coverage(y_true: ArrayLike, y_pred: ArrayLike) -> Plan:
 def interval_coverage(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Share of the true values that lie in their predicted interval, ends included.
+    r"""Share of the true values that lie in their predicted interval, ends included.
 
-    Best when it equals the stated level; a larger value isn't better than that.
+    .. math:: \frac{1}{W} \sum_i w_i\, 1[l_i \le y_i \le u_i]
+
+    For a physicist: the coverage, best when it equals the stated level; a larger value isn't
+    better than that.
+
+    For an ML reader: the empirical coverage of prediction intervals.
 
     Parameters
     ----------

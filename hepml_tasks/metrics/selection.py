@@ -100,7 +100,11 @@ def _purity_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats) -> Floats:  # 
 def signal_efficiency(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    r"""Share of the signal that is selected, :math:`\epsilon_S = s / W_S`.
+    r"""Share of the signal that is selected.
+
+    .. math:: \epsilon_S = \frac{s}{W_S}
+
+    For a physicist: the efficiency of the selection, without the acceptance before it.
 
     For an ML reader: the recall or true positive rate.
 
@@ -139,7 +143,11 @@ def signal_efficiency(
 def background_efficiency(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    r"""Share of the background that is selected, :math:`\epsilon_B = b / W_B`.
+    r"""Share of the background that is selected.
+
+    .. math:: \epsilon_B = \frac{b}{W_B}
+
+    For a physicist: the share of the background that is left in the signal region.
 
     For an ML reader: the false positive rate.
 
@@ -178,9 +186,13 @@ def background_efficiency(
 def purity(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Share of signal in what is selected, s / (s + b).
+    r"""Share of signal in what is selected.
 
-    For an ML reader: the precision.
+    .. math:: \frac{s}{s + b}
+
+    For a physicist: how clean the selected sample is at the expected cross sections.
+
+    For an ML reader: the precision, with weights that carry the true share of each class.
 
     Parameters
     ----------
@@ -227,7 +239,14 @@ def plan_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Plan:
     plan=plan_accuracy,
 )
 def predictive_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Share of events whose class is predicted rightly, without weights: OpenML's own measure.
+    r"""Share of events whose class is predicted rightly, without weights: OpenML's own measure.
+
+    .. math:: \frac{1}{N} \sum_i 1[\hat y_i = y_i]
+
+    For a physicist: says little, as it counts simulated events and not expected ones: where signal
+    is rare, selecting nothing has a high accuracy.
+
+    For an ML reader: scikit-learn's ``accuracy_score``, of two classes or more.
 
     Parameters
     ----------

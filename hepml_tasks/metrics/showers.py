@@ -162,11 +162,18 @@ def separation_power(
     limits: tuple[float, float] | None = None,
     subtract_bias: bool = False,
 ) -> float:
-    r"""Separation :math:`\frac12\sum_i (h_i-g_i)^2/(h_i+g_i)` of two samples, mean over features.
+    r"""Separation of the histograms of two samples, mean over features.
 
-    For a physicist: how well a histogram of generated showers agrees with the simulated one; 0
-    for the same, 1 for disjoint ones. For an ML reader: a triangular discrimination. Finite
-    samples of one distribution have k/4·(1/N₁ + 1/N₂) on average, k occupied bins.
+    .. math:: \frac12 \sum_k \frac{(h_k - g_k)^2}{h_k + g_k}
+
+    with h and g the bins of either sample, each scaled to unit sum.
+
+    For a physicist: how well a histogram of generated showers agrees with the simulated one; 0 for
+    the same, 1 for disjoint ones.
+
+    For an ML reader: a triangular discrimination, a symmetric form of χ².
+
+    Finite samples of one distribution have k/4·(1/N₁ + 1/N₂) on average, k occupied bins.
 
     Parameters
     ----------
@@ -216,9 +223,17 @@ def separation_power(
 def classifier_auc(
     y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """AUC of a classifier that was trained to tell generated from simulated showers.
+    r"""AUC of a classifier that was trained to tell generated from simulated showers.
 
-    0.5 when it can't tell them, 1 when it always can: the generator's figure, so lower is better.
+    .. math:: P(s_1 > s_0) + \tfrac12 P(s_1 = s_0)
+
+    for the scores of two showers, one of each sample.
+
+    For a physicist: 0.5 when nothing that the classifier sees gives a generated shower away, 1
+    when everything does.
+
+    For an ML reader: a classifier two-sample test; it is the generator's figure, so lower is
+    better.
 
     Parameters
     ----------
@@ -256,11 +271,17 @@ def classifier_auc(
 def classifier_jsd(
     y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    r"""Jensen-Shannon divergence of two samples, :math:`(\ln 2 - \mathrm{BCE})/\ln 2`.
+    r"""Jensen-Shannon divergence of two samples, from a classifier that tells them apart.
 
-    BCE is the cross entropy of a classifier after isotonic calibration on these events, with both
-    samples counting the same; 0 when it can't tell them and 1 when it always can. The
-    calibration makes it a function of the order of the scores alone.
+    .. math:: \frac{\ln 2 - \mathrm{BCE}}{\ln 2}
+
+    For a physicist: 0 when generated showers can't be told from simulated ones, 1 when they always
+    can.
+
+    For an ML reader: BCE is the cross entropy of the classifier after isotonic calibration on
+    these events, with both samples counting the same.
+
+    The calibration makes it a function of the order of the scores alone.
 
     Parameters
     ----------

@@ -206,12 +206,17 @@ def ams(
 
     .. math:: \sqrt{2\left[(s+b+b_r)\ln\left(1+\frac{s}{b+b_r}\right) - s\right]}
 
-    with s and b the weighted sums of selected signal and background. For a physicist: the Asimov
-    discovery significance of a counting experiment, regularised by :math:`b_r` background events
-    against selections of almost nothing. For an ML reader: a figure of merit of the predicted
-    classes in which the weights are numbers of expected events. The formula is evaluated to full
-    precision for :math:`s \ll b` too. A deficit (s below zero) gives 0, and a negative sum of
-    selected background, which negative weights can give, counts as zero.
+    with s and b the weighted sums of selected signal and background.
+
+    For a physicist: the Asimov discovery significance of a counting experiment, regularised by
+    :math:`b_r` background events against selections of almost nothing.
+
+    For an ML reader: a figure of merit of the predicted classes in which the weights are numbers
+    of expected events; it is no mean over events.
+
+    The formula is evaluated to full precision for :math:`s \ll b` too. A deficit (s below zero)
+    gives 0, and a negative sum of selected background, which negative weights can give, counts as
+    zero.
 
     Parameters
     ----------
@@ -276,7 +281,20 @@ def selection_significance(
     sample_weight: ArrayLike | None = None,
     sigma_b: float = 0.0,
 ) -> float:
-    """Asimov discovery significance of a selection: :func:`asimov_significance` of its sums.
+    r"""Asimov discovery significance of a selection: :func:`asimov_significance` of its sums.
+
+    .. math::
+
+        \sqrt{2\left[(s+b)\ln\frac{(s+b)(b+\sigma^2)}{b^2+(s+b)\sigma^2}
+        - \frac{b^2}{\sigma^2}\ln\left(1+\frac{\sigma^2 s}{b(b+\sigma^2)}\right)\right]}
+
+    with s and b the weighted sums of selected signal and background, and σ the uncertainty of b.
+
+    For a physicist: the median discovery significance of one counting bin whose background is
+    known to σ from a control measurement.
+
+    For an ML reader: how surprising the selected signal would be if there were background alone,
+    in Gaussian standard deviations.
 
     A negative sum of selected events, which negative weights can give, counts as zero.
 
@@ -393,11 +411,18 @@ def ams_maximum(
     b_reg: float = 10.0,
     class_sums: ClassSums | None = None,
 ) -> float:
-    """Largest AMS over all thresholds on the score; optimistic, as it looks at the labels.
+    r"""Largest AMS over all thresholds on the score; optimistic, as it looks at the labels.
+
+    .. math:: \max_t \mathrm{AMS}\left(s(t), b(t)\right)
+
+    For a physicist: the significance that the best cut on the score would reach, if it were known
+    beforehand.
+
+    For an ML reader: a figure of the ranking, with the threshold tuned on the test set.
 
     The threshold is chosen on the same events that give the value, so that it is too high on
-    average; :func:`ams` of a selection made beforehand is the honest figure. With negative
-    weights the maximum runs over the distinct scores as they come.
+    average; :func:`ams` of a selection made beforehand is the honest figure. With negative weights
+    the maximum runs over the distinct scores as they come.
 
     Parameters
     ----------
