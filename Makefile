@@ -7,7 +7,7 @@ EXTRAS := xgboost,test,dev
 # what the tests need of the system, as Debian calls it
 SYSTEM_PARTS := chromium util-linux
 
-.PHONY: setup demo test check format system-parts lock clean
+.PHONY: setup demo test check format coverage benchmarks system-parts lock clean
 
 setup: .venv/.ready
 
@@ -42,6 +42,15 @@ check: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# longer campaigns: ten minutes and more
+coverage: setup
+	$(BIN)/python benchmarks/coverage.py
+
+benchmarks: setup
+	$(BIN)/python benchmarks/metrics.py
+	$(BIN)/python benchmarks/paired.py
+	$(BIN)/python benchmarks/toy_realism.py
 
 system-parts:
 	@if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; set -ex; \

@@ -22,9 +22,9 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import numpy as np  # noqa: E402
+import numpy as np  # noqa: E402 - the threads are read at import
 
-from hepml_tasks.metrics import (  # noqa: E402
+from hepml_tasks.metrics import (  # noqa: E402 - the threads are read at import
     all_metrics,
     compare,
     get_metric,

@@ -18,10 +18,10 @@ from collections.abc import Callable
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-import numpy as np  # noqa: E402
-from sklearn.metrics import roc_auc_score  # noqa: E402
+import numpy as np  # noqa: E402 - the threads are read at import
+from sklearn.metrics import roc_auc_score  # noqa: E402 - the threads are read at import
 
-from hepml_tasks.metrics import (  # noqa: E402
+from hepml_tasks.metrics import (  # noqa: E402 - the threads are read at import
     agreement_ks,
     ams_maximum,
     correlation_cvm,
@@ -161,6 +161,17 @@ def memory(report: Report) -> None:
         ),
     ):
         report.row(f"peak memory, {what}", peak(function) / size, 6, "of the input", "")
+    rng = np.random.default_rng(0)
+    particle = rng.integers(1, 100_000, MILLION)
+    track, hit_weight = rng.permutation(particle), np.abs(w)
+    size = particle.nbytes + track.nbytes + hit_weight.nbytes
+    largest = peak(lambda: trackml_score(track, particle, sample_weight=hit_weight))
+    report.row("peak memory, TrackML score", largest / size, 6, "of the input", "")
+    few, mass = s[:100_000], rng.random(100_000)
+    largest = peak(lambda: correlation_cvm(few, mass))
+    report.row(
+        "peak memory, correlation test", largest / (few.nbytes + mass.nbytes), 6, "of the input", ""
+    )
 
 
 def distances(report: Report) -> None:

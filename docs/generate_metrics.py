@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
+import subprocess
+import sys
 import textwrap
+from functools import cache
 from pathlib import Path
 
 from metric_pictures import PICTURES
@@ -105,7 +106,8 @@ def _page(metric: Metric) -> str:
     if metric.name in PICTURES:
         parts.append(f"![{PICTURES[metric.name][1]}]({metric.name}.svg)")
     parts += ["## In short", _facts(metric), "## Arguments", _arguments(about)]
-    parts += ["## Example", _example(metric)]
+    code, printed = _example(metric), _printed()[metric.name]
+    parts += ["## Example", f"```python\n{code}\n```", "prints", f"```text\n{printed}\n```"]
     if "Examples" in about.sections:
         parts.append(f"The function itself:\n\n```pycon\n{about.sections['Examples']}\n```")
     parts += ["## Uncertainty", *_uncertainty(metric, about)]
@@ -171,7 +173,7 @@ _TRUTH = {
 
 
 def _example(metric: Metric) -> str:
-    """Write a script that scores made-up events, and what it prints when it is run."""
+    """Write a script that scores made-up events."""
     arguments = [f'"{metric.name}"', "y", _DATA[metric.needs]]
     if metric.weighted and metric.needs in {"selection", "score", "probability"}:
         arguments.append("sample_weight=np.where(y == 1, 0.5, 10)")
@@ -182,7 +184,7 @@ def _example(metric: Metric) -> str:
     if len(call) > 85:
         lines = textwrap.indent(",\n".join(arguments), "    ")
         call = f"score(\n{lines},\n)"
-    code = "\n".join(
+    return "\n".join(
         [
             "import numpy as np",
             "from hepml_tasks.metrics import score",
@@ -195,10 +197,19 @@ def _example(metric: Metric) -> str:
             "print(result.method)",
         ]
     )
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(code, {})  # noqa: S102 - it is written here
-    return f"```python\n{code}\n```\n\nprints\n\n```text\n{printed.getvalue().rstrip()}\n```"
+
+
+@cache
+def _printed() -> dict[str, str]:
+    """Run the examples of all metrics in one process, and give what each prints."""
+    examples = {name: _example(metric) for name, metric in all_metrics().items()}
+    mark = "---"
+    script = f"\nprint({mark!r})\n".join(examples.values())
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    printed = (text.rstrip() for text in done.stdout.split(f"{mark}\n"))
+    return dict(zip(examples, printed, strict=True))
 
 
 def _uncertainty(metric: Metric, about: Description) -> list[str]:

@@ -140,7 +140,7 @@ def asimov() -> str:
         Line(
             [(b, z(10, b, part * b)) for b in _grid(2, 100)],
             colour,
-            f"σ = {part:g} b",  # noqa: RUF001
+            f"σ = {part:g} b",  # noqa: RUF001 - the formula's letter
             at=(28, z(10, 28, part * 28) + 0.12),
         )
         for part, colour in ((0, _BLUE), (0.2, _ORANGE), (0.5, _GREY))
@@ -301,7 +301,7 @@ def pinball() -> str:
     """Draw the loss over the miss for three quantiles."""
     grid = _grid(-2, 2)
     lines = [
-        Line([(m, max(a * m, (a - 1) * m)) for m in grid], colour, f"α = {a:g}", at=at)  # noqa: RUF001
+        Line([(m, max(a * m, (a - 1) * m)) for m in grid], colour, f"α = {a:g}", at=at)  # noqa: RUF001 - the formula's letter
         for a, colour, at in (
             (0.16, _GREY, (-1.15, 1.15)),
             (0.5, _BLUE, (1.3, 0.42)),

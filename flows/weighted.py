@@ -23,7 +23,7 @@ Balance = Literal["classes", "none"]
 ThresholdRule = Literal["ams", "half"]
 
 
-class WeightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class WeightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # untyped bases
     """A two-class estimator, fitted with balanced weights, that selects with physical ones.
 
     Parameters

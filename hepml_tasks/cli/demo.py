@@ -14,8 +14,12 @@ import click
 from hepml_tasks.cli import options
 
 if TYPE_CHECKING:
+    from hepml_tasks.bot.worker import Outcome
+    from hepml_tasks.flows import Flow
     from hepml_tasks.openml.connection import Connection
     from hepml_tasks.pages.model import Site
+    from hepml_tasks.running.task import Task
+    from hepml_tasks.spec import SuiteSpec
 
 
 @click.command()
@@ -36,13 +40,9 @@ def demo(state: Path, events: int | None, n_jobs: int | None) -> None:
 
     Example: hepml demo
     """
-    from hepml_tasks.bot.plan import plan
-    from hepml_tasks.bot.worker import work
     from hepml_tasks.errors import RunError
     from hepml_tasks.flows import FLOWS
     from hepml_tasks.openml.connection import Connection
-    from hepml_tasks.openml.flows import publish_flow
-    from hepml_tasks.openml.registration import register_dataset, register_suite, register_task
     from hepml_tasks.pages.model import Site
     from hepml_tasks.pages.render import write_pages
     from hepml_tasks.running.task import load_task
@@ -57,36 +57,9 @@ def demo(state: Path, events: int | None, n_jobs: int | None) -> None:
         options.say(f"server   {server.server} (a process of its own, in {state / 'server'})")
         suite = find_suite("hep-toy")
         tasks = [load_task(t.task, split=t.split, events=events) for t in suite.tasks]
-        task_ids = []
-        for task in tasks:
-            dataset_id = register_dataset(connection, task)
-            task_ids.append(register_task(connection, task, dataset_id))
-            options.say(
-                f"task     {task_ids[-1]}: {task.name}, {len(task.events)} simulated events"
-                f" (dataset {dataset_id})"
-            )
-        suite_id = register_suite(connection, suite, task_ids)
-        options.say(f"suite    {suite_id}: {suite.name}")
         flows = [f for f in FLOWS.values() if f.is_available()]
-        for flow in flows:
-            published = publish_flow(connection, flow.build())
-            options.say(f"flow     {published.flow_id}: {flow.name}")
-        spool = state / "spool"
-        jobs = plan(tasks, flows, spool=spool, connection=connection)
-        left = [j for j in jobs if j.state != "published"]
-        options.say(
-            f"plan     {len(jobs)} runs, {len(left)} left to do"
-            if left
-            else f"plan     {len(jobs)} runs, nothing left to run"
-        )
-        outcome = work(
-            jobs,
-            spool=spool,
-            connection=connection,
-            n_jobs=n_jobs,
-            on_fold=lambda job: options.fold_bar(job.name),
-            on_event=lambda line: options.say(f"run      {line}"),
-        )
+        task_ids = _register(connection, suite, tasks, flows)
+        outcome = _work(connection, tasks, flows, spool=state / "spool", n_jobs=n_jobs)
         _wait(connection, task_ids)
         site = Site.from_json(connection.get_json("site.json"))
         index = write_pages(site, state / "pages")
@@ -100,6 +73,56 @@ def demo(state: Path, events: int | None, n_jobs: int | None) -> None:
         f"\npages    {index}\n"
         f"again    {serve} --port 8080\n"
         f"took     {time.monotonic() - begun:.0f} s"
+    )
+
+
+def _register(
+    connection: Connection, suite: SuiteSpec, tasks: list[Task], flows: list[Flow]
+) -> list[int]:
+    """Register tasks, suite and flows, and return the ids of the tasks."""
+    from hepml_tasks.openml.flows import publish_flow
+    from hepml_tasks.openml.registration import register_dataset, register_suite, register_task
+
+    task_ids = []
+    for task in tasks:
+        dataset_id = register_dataset(connection, task)
+        task_ids.append(register_task(connection, task, dataset_id))
+        options.say(
+            f"task     {task_ids[-1]}: {task.name}, {len(task.events)} simulated events"
+            f" (dataset {dataset_id})"
+        )
+    suite_id = register_suite(connection, suite, task_ids)
+    options.say(f"suite    {suite_id}: {suite.name}")
+    for flow in flows:
+        published = publish_flow(connection, flow.build())
+        options.say(f"flow     {published.flow_id}: {flow.name}")
+    return task_ids
+
+
+def _work(
+    connection: Connection,
+    tasks: list[Task],
+    flows: list[Flow],
+    *,
+    spool: Path,
+    n_jobs: int | None,
+) -> Outcome:
+    """Let the bot run what is left of tasks × flows."""
+    from hepml_tasks.bot.plan import plan
+    from hepml_tasks.bot.worker import work
+
+    jobs = plan(tasks, flows, spool=spool, connection=connection)
+    left = sum(job.state != "published" for job in jobs)
+    options.say(
+        f"plan     {len(jobs)} runs, {f'{left} left to do' if left else 'nothing left to run'}"
+    )
+    return work(
+        jobs,
+        spool=spool,
+        connection=connection,
+        n_jobs=n_jobs,
+        on_fold=lambda job: options.fold_bar(job.name),
+        on_event=lambda line: options.say(f"run      {line}"),
     )
 
 

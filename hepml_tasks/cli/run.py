@@ -54,7 +54,8 @@ def run(
         n_jobs=n_jobs,
         on_fold=options.fold_bar(f"{loaded.name} {flow}"),
     )
-    told = {"folder": str(result.folder.path), **result.folder.scores}
+    scores = result.folder.scores
+    told = {"folder": str(result.folder.path), **scores}
     if connection is not None:
         from hepml_tasks.openml.publication import publish_run, wait_for_evaluation
 
@@ -66,14 +67,7 @@ def run(
     if as_json:
         options.print_json(told)
         return
-    _print_scores(told)
-
-
-def _print_scores(told: dict[str, object]) -> None:
-    scores, folds = told["scores"], told["folds"]
-    assert isinstance(scores, dict)  # noqa: S101 - as scores.json is written
-    assert isinstance(folds, dict)  # noqa: S101
-    options.print_scores(scores, folds)
+    options.print_scores(scores["scores"], scores["folds"])
     click.echo(f"\n± is one standard deviation of the test sample. Run folder: {told['folder']}")
     if "run_id" in told:
         click.echo(f"Published as run {told['run_id']} of task {told['task_id']}.")

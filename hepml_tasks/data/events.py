@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,7 +102,7 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
             )
     features = roles.features_among(table.column_names)
     for pattern in roles.features:
-        if not roles_match(pattern, features):
+        if not fnmatch.filter(features, pattern):
             raise ColumnError(
                 f"dataset {name} has no column like {pattern!r}, which task {spec.name} names as"
                 f" features{nearest(pattern, table.column_names)}"
@@ -135,13 +136,6 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
             f" names {', '.join(sorted(sums))}"
         )
     return Events(table, features, labels, weight, event_id, dict(sums))
-
-
-def roles_match(pattern: str, columns: tuple[str, ...]) -> bool:
-    """Whether a pattern of the spec takes at least one of the columns."""
-    import fnmatch
-
-    return any(fnmatch.fnmatchcase(c, pattern) for c in columns)
 
 
 def _check_numbers(column: pa.ChunkedArray, name: str, dataset: str, *, nulls: bool = True) -> None:

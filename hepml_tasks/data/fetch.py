@@ -160,7 +160,7 @@ def _record_path(path: Path, file: FileSpec) -> Path:
 def _stamp(path: Path, file: FileSpec) -> dict[str, object]:
     stat = path.stat()
     return {
-        "path": os.path.abspath(path),  # noqa: PTH100
+        "path": os.path.abspath(path),  # noqa: PTH100 - as above
         "checksum": file.checksum,
         "size": stat.st_size,
         "modified_ns": stat.st_mtime_ns,

@@ -205,7 +205,7 @@ def _correlation_estimate(
     mass: ArrayLike,
     window: int = 200,
     step: int = 50,
-    sample_weight: ArrayLike | None = None,  # noqa: ARG001
+    sample_weight: ArrayLike | None = None,  # noqa: ARG001 - the interface of all metrics
 ) -> tuple[float, float, str]:
     background = ~labels(y_true)
     score = numbers("y_score", y_score, background.size)[background]

@@ -303,7 +303,7 @@ def _fpd_estimate(
     y_true: ArrayLike,
     y_score: ArrayLike,
     *,
-    sample_weight: ArrayLike | None = None,  # noqa: ARG001
+    sample_weight: ArrayLike | None = None,  # noqa: ARG001 - as every estimate
     **options: int,
 ) -> tuple[float, float, str]:
     real, features = two_samples(y_true, y_score)
@@ -372,7 +372,7 @@ def _kpd_estimate(
     y_true: ArrayLike,
     y_score: ArrayLike,
     *,
-    sample_weight: ArrayLike | None = None,  # noqa: ARG001
+    sample_weight: ArrayLike | None = None,  # noqa: ARG001 - as every estimate
     **options: int,
 ) -> tuple[float, float, str]:
     real, features = two_samples(y_true, y_score)

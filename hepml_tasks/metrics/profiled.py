@@ -166,7 +166,7 @@ class _Model:
 
         start = np.zeros(size)
         for method, options in _MINIMISERS:
-            result = minimize(function, start, method=method, options=options)  # type: ignore[call-overload]
+            result = minimize(function, start, method=method, options=options)  # type: ignore[call-overload] # stubs
             if result.fun < best:
                 best, start = float(result.fun), result.x
         return best

@@ -76,15 +76,15 @@ def plan_cells(
     return Plan(evaluate, order)
 
 
-def _signal_efficiency_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats) -> Floats:  # noqa: ARG001
+def _signal_efficiency_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats) -> Floats:  # noqa: ARG001 - all take four sums
     return tp / (tp + fn)
 
 
-def _background_efficiency_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats) -> Floats:  # noqa: ARG001
+def _background_efficiency_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats) -> Floats:  # noqa: ARG001 - all take four sums
     return fp / (fp + tn)
 
 
-def _purity_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats) -> Floats:  # noqa: ARG001
+def _purity_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats) -> Floats:  # noqa: ARG001 - all take four sums
     return tp / (tp + fp)
 
 

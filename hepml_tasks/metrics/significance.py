@@ -174,7 +174,7 @@ def ams_of_counts(s: Floats, b: Floats, b_reg: float) -> Floats:
     return np.asarray(result)
 
 
-def ams_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats, *, b_reg: float = 10.0) -> Floats:  # noqa: ARG001
+def ams_cells(tp: Floats, fn: Floats, fp: Floats, tn: Floats, *, b_reg: float = 10.0) -> Floats:  # noqa: ARG001 - all take four sums
     """AMS as a function of the sums of a selection."""
     return ams_of_counts(tp, fp, b_reg)
 
@@ -252,9 +252,9 @@ def ams(
 
 def significance_cells(
     tp: Floats,
-    fn: Floats,  # noqa: ARG001
+    fn: Floats,  # noqa: ARG001 - all take four sums
     fp: Floats,
-    tn: Floats,  # noqa: ARG001
+    tn: Floats,  # noqa: ARG001 - all take four sums
     *,
     sigma_b: float = 0.0,
 ) -> Floats:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def ready(address: ServerAddress) -> None:
         line = f"{address.server} (pages: {address.pages}, key: {address.apikey})"
-        print(address.to_json() if options.json else line, flush=True)  # noqa: T201
+        print(address.to_json() if options.json else line, flush=True)  # noqa: T201 - a program's output
 
     try:
         serve(
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             end_with=sys.stdin.buffer if options.with_parent else None,
         )
     except HepmlError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)  # noqa: T201 - a program's output
         return 1
     return 0
 

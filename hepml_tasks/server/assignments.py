@@ -78,7 +78,7 @@ def _predictions(type_id: int) -> Node:
 
 
 @files_router.api_route("/api_splits/get/{task_id:id}/{name}", methods=["GET", "HEAD"])
-def splits_file(task_id: int, name: str, server: Server) -> Response:  # noqa: ARG001
+def splits_file(task_id: int, name: str, server: Server) -> Response:  # noqa: ARG001 - part of the path
     """Send a task's splits."""
     with server.database.read() as session:
         task = session.get(Task, task_id)

@@ -230,7 +230,7 @@ def list_datasets(server: Server, path: str = "") -> Response:
 @files_router.api_route("/data/v1/download/{file_id:id}/{name}", methods=["GET", "HEAD"])
 @files_router.api_route("/data/download/{file_id:id}", methods=["GET", "HEAD"])
 @files_router.api_route("/data/download/{file_id:id}/{name}", methods=["GET", "HEAD"])
-def download(file_id: int, server: Server, name: str = "") -> Response:  # noqa: ARG001
+def download(file_id: int, server: Server, name: str = "") -> Response:  # noqa: ARG001 - part of the path
     """Send a stored file; the name in the address is only for people."""
     with server.database.read() as session:
         file = session.get(StoredFile, file_id)

@@ -78,7 +78,7 @@ _ECHOED_AFTER = ("language", "licence", "full_description", "installation_notes"
 
 
 @router.post("/flow/exists")
-def flow_exists(server: Server, form: PostedForm, user: PostingUser) -> Response:  # noqa: ARG001
+def flow_exists(server: Server, form: PostedForm, user: PostingUser) -> Response:  # noqa: ARG001 - checks the key
     """Answer with the id of a name and external version, or -1."""
     name = form.fields.get("name", "").strip()
     version = form.fields.get("external_version", "").strip()

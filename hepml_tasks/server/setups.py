@@ -127,7 +127,7 @@ def find_or_add(session: Session, flow_id: int, values: Mapping[int, str | None]
 
 
 @router.post("/setup/exists")
-def setup_exists(server: Server, form: PostedForm, user: PostingUser) -> Response:  # noqa: ARG001
+def setup_exists(server: Server, form: PostedForm, user: PostingUser) -> Response:  # noqa: ARG001 - checks the key
     """Answer with the id of the setup that a description (a run's, shortened) means, or -1."""
     try:
         description = parse(form.document("description", 581), "run")
