@@ -158,32 +158,51 @@ def _window_distances(y_score: ArrayLike, mass: ArrayLike, window: int, step: in
         raise MetricError(f"window is {window} and step {step}; pass whole numbers above zero")
     if n < window:
         raise MetricError(f"y_score has {n} values, fewer than a window of {window}")
+    tie, starts = _ties(score)
+    ramp, moment, shared = _tie_sums(starts, n)
+    in_windows = sliding_window_view(tie[stable_argsort(masses)], window)[::step]
+    m = float(window)
+    odd = 2 * np.arange(1, window + 1) - 1.0
+    uniform = (n + 1) * (2 * n + 1) / (6 * n)
+    distances = np.empty(len(in_windows))
+    # a block of windows at a time: all of them hold each event several times
+    for first in range(0, len(in_windows), _WINDOWS):
+        ties = np.sort(in_windows[first : first + _WINDOWS], axis=1)
+        squares = ramp[ties] @ odd
+        if starts.size < n:
+            squares -= _shared_pairs(ties, shared)
+        crossed = moment[ties].sum(axis=1)
+        distances[first : first + _WINDOWS] = uniform - 2 * crossed / (n * m) + squares / (m * m)
+    return np.asarray(np.maximum(distances, 0.0) / n)
+
+
+_WINDOWS = 128
+
+
+def _ties(score: Floats) -> tuple[Ints, Ints]:
+    """Give each event the number of its score among the distinct ones, and where each begins."""
     order = stable_argsort(score)
     ascending = score[order]
-    starts = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
-    ends = np.append(starts[1:], n)
-    tie = np.empty(n, dtype=np.intp)
-    tie[order] = np.repeat(np.arange(starts.size), ends - starts)
-    in_windows = sliding_window_view(tie[stable_argsort(masses)], window)[::step]
-    ties = np.sort(in_windows, axis=1)
+    new = np.append(True, ascending[1:] != ascending[:-1])
+    tie = np.empty(score.size, dtype=np.intp)
+    tie[order] = np.cumsum(new) - 1
+    return tie, np.flatnonzero(new)
 
-    # an event of a tie of ranks a … b, g of them, adds a ramp of height 1/m: per tie, the sums
-    # over all ranks j of ramp(j), of j · ramp(j), and what a pair of one tie lacks
-    a, b = starts + 1.0, ends.astype(np.float64)
+
+def _tie_sums(starts: Ints, n: int) -> tuple[Floats, Floats, Floats]:
+    """Give what each tie adds: an event of a tie of ranks a … b, g of them, is a ramp over them.
+
+    Returns
+    -------
+    ramp, moment, shared : ndarray of shape (n_ties,)
+        The sums over all ranks j of ramp(j), of j · ramp(j), and what a pair of one tie lacks.
+    """
+    a, b = starts + 1.0, np.append(starts[1:], n).astype(np.float64)
     g = b - a + 1
     ramp = n + 1 - (a + b) / 2
     moment = (n * (n + 1) - b * (b + 1)) / 2 + (g + 1) * (2 * g + 1) / 6 + (a - 1) * (g + 1) / 2
     shared = (g * g - 1) / (6 * g)
-
-    m = float(window)
-    odd = 2 * np.arange(1, window + 1) - 1.0
-    squares = ramp[ties] @ odd
-    if starts.size < n:
-        squares -= _shared_pairs(ties, shared)
-    crossed = moment[ties].sum(axis=1)
-    uniform = (n + 1) * (2 * n + 1) / (6 * n)
-    distance = uniform - 2 * crossed / (n * m) + squares / (m * m)
-    return np.asarray(np.maximum(distance, 0.0) / n)
+    return ramp, moment, shared
 
 
 def _shared_pairs(ties: Ints, shared: Floats) -> Floats:
