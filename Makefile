@@ -3,11 +3,11 @@
 # make check   format, lint, types, layers
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := xgboost,test,dev
+EXTRAS := xgboost,xrootd,postgresql,test,dev
 # what the tests need of the system, as Debian calls it
-SYSTEM_PARTS := chromium util-linux
+SYSTEM_PARTS := chromium util-linux iproute2 xrootd-server postgresql nginx-light strace
 
-.PHONY: setup demo test check format coverage benchmarks system-parts lock clean
+.PHONY: setup demo test campaigns check format coverage benchmarks system-parts lock clean
 
 setup: .venv/.ready
 
@@ -33,6 +33,10 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# what make test leaves out: faults by the hundred, load, fuzzing
+campaigns: setup
+	$(BIN)/python -m pytest -m campaign
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -51,6 +55,8 @@ benchmarks: setup
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/paired.py
 	$(BIN)/python benchmarks/toy_realism.py
+	$(BIN)/python benchmarks/cache.py
+	$(BIN)/python benchmarks/server.py
 
 system-parts:
 	@if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; set -ex; \

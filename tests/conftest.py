@@ -22,7 +22,18 @@ REQUIRE_ALL = os.environ.get("HEPML_REQUIRE_ALL") == "1"
 
 SYSTEM_PARTS = {
     "chromium": lambda: shutil.which("chromium"),
+    "strace": lambda: shutil.which("strace"),
+    "postgresql": lambda: postgresql_program("postgres"),
+    "nginx": lambda: shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin"),
+    # it listens on all addresses, so that only root can give it a network of its own
+    "xrootd": lambda: shutil.which("xrootd") and os.geteuid() == 0,
 }
+
+
+def postgresql_program(name: str) -> str | None:
+    """Find a program of PostgreSQL; Debian keeps those of the server out of the path."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, folders)))
 
 
 def _absent(reason: str) -> None:

@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from hepml_tasks.cli.bot import bot
+from hepml_tasks.cli.cache import cache
 from hepml_tasks.cli.demo import demo
 from hepml_tasks.cli.evaluate import evaluate
 from hepml_tasks.cli.flows import flows
@@ -41,6 +42,7 @@ def hepml() -> None:
 for command in (
     demo,
     tasks,
+    cache,
     flows,
     metrics,
     new,

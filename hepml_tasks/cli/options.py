@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,19 @@ import click
 
 if TYPE_CHECKING:
     from hepml_tasks.openml.connection import Connection
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def in_bytes(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    """Take a number of bytes, such as 500M or 20G."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no size; write it as 500M or 20G")
+    return int(float(found[1]) * _UNITS[found[2]])
+
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 task = click.option(
@@ -34,6 +48,19 @@ key_file = click.option(
     "--key-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File with the API key; OPENML_APIKEY or openml's config file by default.",
+)
+
+data = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("hepml-server"),
+    show_default=True,
+    help="Folder of the server's database, files and key.",
+)
+database = click.option(
+    "--database",
+    envvar="HEPML_DATABASE",
+    help="postgresql://USER@HOST/NAME, or HEPML_DATABASE; SQLite in the data folder by default.",
 )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hepml_tasks.cli import options
+
+if TYPE_CHECKING:
+    from hepml_tasks.spec import DatasetSpec
 
 
 @click.group(invoke_without_command=True)
@@ -25,15 +29,31 @@ def tasks(context: click.Context, as_json: bool) -> None:
     if as_json:
         options.print_json(
             [
-                {"name": s.name, "title": s.title, "splits": [p.name for p in s.splits]}
+                {
+                    "name": s.name,
+                    "title": s.title,
+                    "splits": [p.name for p in s.splits],
+                    "data": _data(s.dataset),
+                }
                 for s in specs
             ]
         )
         return
     rows = [
-        (s.name, s.metrics.primary, ", ".join(p.name for p in s.splits), s.title) for s in specs
+        (s.name, s.metrics.primary, ", ".join(p.name for p in s.splits), _data(s.dataset), s.title)
+        for s in specs
     ]
-    options.print_table(("task", "primary", "splits", "what"), rows)
+    options.print_table(("task", "primary", "splits", "data", "what"), rows)
+
+
+def _data(dataset: DatasetSpec) -> str:
+    """Say whether the data are at hand, and whether their archive vouches for them."""
+    if dataset.simulator is not None:
+        return "simulated"
+    from hepml_tasks.data.cache import state_of
+
+    states = {state_of(file, dataset=dataset.name) for file in dataset.files}
+    return next(s for s in ("absent", "unverified", "verified") if s in states)
 
 
 @tasks.command()

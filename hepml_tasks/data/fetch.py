@@ -1,39 +1,49 @@
-"""Bring a published file to this machine, verified, from the nearest place that has it."""
+"""Bring published files to this machine, verified, from the nearest place that has them."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from filelock import FileLock
 
 from hepml_tasks import settings
-from hepml_tasks.data.checksum import verify
-from hepml_tasks.errors import ChecksumError, DataError, OutputError
+from hepml_tasks.data.checksum import checksum_of, verify
+from hepml_tasks.data.download import download
+from hepml_tasks.data.kept import (
+    absolute,
+    cannot_write,
+    expected,
+    first_path,
+    in_place_record_path,
+    is_recorded,
+    kept_path,
+    locked,
+    record_path,
+    set_aside,
+    write_record,
+)
+from hepml_tasks.data.transports import transport_of
+from hepml_tasks.data.transports.local import local_path
+from hepml_tasks.errors import ChecksumError, DataError, HepmlError, OutputError
 from hepml_tasks.formats.atomic import write_atomically
-from hepml_tasks.spec import DatasetSpec, FileSpec
-
-_CHUNK = 1 << 20
-_TIMEOUT = (10, 60)
+from hepml_tasks.spec import FileSpec
 
 
-def fetch_file(file: FileSpec, dataset: DatasetSpec, *, progress: bool = False) -> Path:
+def fetch_file(file: FileSpec, *, dataset: str, progress: bool = False) -> Path:
     """Return a path to a file's published bytes.
 
-    A mirror that is a folder is read in place: the data stay where they are. Anything else is
-    downloaded into the cache once, under a lock, so that many jobs may ask at the same time.
+    A file on this machine, such as a mirror's, is read in place: the data stay where they are.
+    Anything else is downloaded into the cache once, under a lock, so that many jobs may ask at
+    the same time. Where no checksum is published the first download's is recorded, and nothing
+    else is taken for the file from then on.
 
     Parameters
     ----------
     file : FileSpec
-    dataset : DatasetSpec
-        Its name is the folder in which a mirror may keep the file.
+    dataset : str
+        The dataset's name, and the folder in which a mirror may keep the file.
     progress : bool
         Show a bar on a terminal.
 
@@ -47,136 +57,171 @@ def fetch_file(file: FileSpec, dataset: DatasetSpec, *, progress: bool = False) 
         If every place that has the file has other bytes.
     DataError
         If no place has it: the message lists all that were tried.
+    OutputError
+        If the cache can't be written.
     """
-    kept = settings.cache_dir() / "files" / file.checksum.replace(":", "-") / file.name
-    if _is_verified(kept, file):
+    return _fetch(file, dataset, progress, threading.Event())
+
+
+def fetch_files(
+    files: Sequence[FileSpec], *, dataset: str, at_once: int = 4, progress: bool = False
+) -> list[Path]:
+    """Fetch several files at the same time.
+
+    Parameters
+    ----------
+    files : sequence of FileSpec
+    dataset : str
+    at_once : int
+        Files that are downloaded together.
+    progress : bool
+        Show a bar a file on a terminal.
+
+    Returns
+    -------
+    list of Path
+        In the order of `files`.
+
+    Raises
+    ------
+    HepmlError
+        As `fetch_file`, once all that can be had has come.
+    """
+    stop = threading.Event()
+    found: dict[int, Path] = {}
+    failed: list[HepmlError] = []
+    waiting = deque(enumerate(files))
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                number, file = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                found[number] = _fetch(file, dataset, progress, stop)
+            except HepmlError as error:
+                failed.append(error)
+                if isinstance(error, OutputError):
+                    stop.set()
+
+    # daemons: an interrupted process doesn't wait for them, and what they leave is resumed
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(files)))]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        stop.set()
+    failed.sort(key=lambda error: not isinstance(error, OutputError))
+    if len(failed) == 1 or (failed and isinstance(failed[0], OutputError)):
+        raise failed[0]
+    if failed:
+        raise DataError(
+            f"{len(failed)} of the {len(files)} files of dataset {dataset} can't be had, the"
+            f" others are kept: {failed[0]}"
+        )
+    return [found[number] for number in range(len(files))]
+
+
+def _fetch(file: FileSpec, dataset: str, progress: bool, stop: threading.Event) -> Path:
+    kept = kept_path(file, dataset=dataset)
+    wanted = expected(file, kept)
+    if wanted.checksum is not None and is_recorded(kept, record_path(kept), wanted.checksum):
         return kept
     failures: list[str] = []
     wrong: ChecksumError | None = None
     for place in _places(file, dataset):
         try:
-            if _is_url(place):
-                return _download(place, kept, file, progress=progress)
-            local = Path(place)
-            if not local.is_file():
-                failures.append(f"{place} (no such file)")
-                continue
-            if not _is_verified(local, file):
-                verify(local, file.checksum, file.size)
-                _record(local, file)
-            return local
+            if transport_of(place) is None:
+                return _in_place(local_path(place), file, kept)
+            return _from_afar(place, file, kept, dataset, progress, stop)
         except ChecksumError as error:
             wrong = error
             failures.append(str(error))
         except DataError as error:
             failures.append(str(error))
+        if stop.is_set():
+            break
     if wrong is not None and len(failures) == 1:
         raise ChecksumError(f"{wrong}; fetch it again, or name another mirror in HEPML_MIRRORS")
     tried = "; ".join(failures) or "no address is known"
     kind = ChecksumError if wrong is not None else DataError
     raise kind(
-        f"{file.name} of dataset {dataset.name} can't be had: {tried};"
+        f"{file.name} of dataset {dataset} can't be had: {tried};"
         " name a folder or URL that has it in HEPML_MIRRORS, or among the file's urls"
     )
 
 
-def _places(file: FileSpec, dataset: DatasetSpec) -> Iterator[str]:
+def _places(file: FileSpec, dataset: str) -> Iterator[str]:
     for base in settings.mirrors():
-        for below in (file.name, f"{dataset.name}/{file.name}"):
-            place = f"{base.rstrip('/')}/{below}"
-            if _is_url(place) or Path(place).is_file() or below == file.name:
+        for below in (file.name, f"{dataset}/{file.name}"):
+            place = f"{base.removesuffix('/')}/{below}"
+            remote = transport_of(place) is not None
+            if remote or below == file.name or Path(place).is_file():
                 yield place
     yield from file.urls
 
 
-def _is_url(place: str) -> bool:
-    return urlsplit(place).scheme in {"http", "https"}
+def _in_place(path: Path, file: FileSpec, kept: Path) -> Path:
+    wanted = expected(file, kept)
+    record = in_place_record_path(path, kept)
+    if wanted.checksum is not None:
+        if not is_recorded(path, record, wanted.checksum):
+            verify(path, wanted.checksum, wanted.size)
+            write_record(path, record, wanted.checksum)
+        return path
+    with locked(kept):
+        if expected(file, kept).checksum is None:
+            _remember_first(path, file, kept)
+    return _in_place(path, file, kept)
 
 
-def _download(url: str, kept: Path, file: FileSpec, *, progress: bool) -> Path:
-    import requests
+def _remember_first(path: Path, file: FileSpec, kept: Path) -> None:
+    size = path.stat().st_size
+    if file.size is not None and size != file.size:
+        raise ChecksumError(f"{path}: has {size} bytes where {file.size} are published")
+    first = {"checksum": checksum_of(path, "sha256"), "size": size, "from": str(absolute(path))}
+    try:
+        write_atomically(first_path(kept), json.dumps(first).encode())
+    except OSError as error:
+        raise cannot_write(kept.parent, error) from error
+
+
+def _from_afar(
+    place: str, file: FileSpec, kept: Path, dataset: str, progress: bool, stop: threading.Event
+) -> Path:
     from tqdm import tqdm
 
-    with _locked(kept):
-        if _is_verified(kept, file):
+    with locked(kept):
+        wanted = expected(file, kept)
+        # downloaded while the lock was waited for, or touched since
+        if kept.is_file() and _is_right(kept, wanted, dataset):
             return kept
-        part = kept.with_name(kept.name + ".part")
-        try:
-            with requests.get(url, stream=True, timeout=_TIMEOUT, headers=_HEADERS) as answer:
-                answer.raise_for_status()
-                with (
-                    part.open("wb") as out,
-                    tqdm(
-                        total=file.size,
-                        unit="B",
-                        unit_scale=True,
-                        desc=file.name,
-                        disable=None if progress else True,
-                    ) as bar,
-                ):
-                    for chunk in answer.iter_content(_CHUNK):
-                        out.write(chunk)
-                        bar.update(len(chunk))
-        except requests.RequestException as error:
-            raise DataError(f"{url} ({type(error).__name__}: {error})") from error
-        except OSError as error:
-            raise OutputError(
-                f"{part}: can't be written ({error.strerror}); free some room, or set HEPML_CACHE"
-            ) from error
-        try:
-            verify(part, file.checksum, file.size)
-        except ChecksumError as error:
-            aside = kept.with_name(kept.name + ".wrong")
-            part.replace(aside)
-            message = str(error).partition(": ")[2]
-            raise ChecksumError(f"{url}: {message} (kept aside as {aside})") from error
-        part.replace(kept)
-        _record(kept, file)
+        bar = tqdm(
+            total=wanted.size,
+            unit="B",
+            unit_scale=True,
+            desc=wanted.name,
+            disable=None if progress else True,
+        )
+        with bar:
+            download(place, kept, wanted, dataset=dataset, bar=bar, stop=stop)
     return kept
 
 
-_HEADERS = {"User-Agent": "hepml_tasks", "Accept-Encoding": "identity"}
-
-
-@contextmanager
-def _locked(kept: Path) -> Iterator[None]:
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{kept.parent}: can't be made ({error.strerror}); set HEPML_CACHE to a folder"
-            " that can be written"
-        ) from error
-    with FileLock(kept.with_name(kept.name + ".lock")):
-        yield
-
-
-def _record_path(path: Path, file: FileSpec) -> Path:
-    folder = settings.cache_dir() / "files" / file.checksum.replace(":", "-")
-    here = os.path.abspath(path)  # noqa: PTH100 - a link's own path, not its target's
-    return folder / f"{hashlib.sha256(here.encode()).hexdigest()[:16]}.verified.json"
-
-
-def _stamp(path: Path, file: FileSpec) -> dict[str, object]:
-    stat = path.stat()
-    return {
-        "path": os.path.abspath(path),  # noqa: PTH100 - as above
-        "checksum": file.checksum,
-        "size": stat.st_size,
-        "modified_ns": stat.st_mtime_ns,
-    }
-
-
-def _is_verified(path: Path, file: FileSpec) -> bool:
-    """Whether the file is what was verified before, by size and time of modification."""
-    try:
-        return bool(json.loads(_record_path(path, file).read_text()) == _stamp(path, file))
-    except (OSError, ValueError):
+def _is_right(kept: Path, wanted: FileSpec, dataset: str) -> bool:
+    """Whether a kept file has its bytes; if it has others it is set aside."""
+    if wanted.checksum is None:
+        # nothing says what it should be
         return False
-
-
-def _record(path: Path, file: FileSpec) -> None:
-    record = _record_path(path, file)
-    # Where it can't be written only speed is lost: the checksum is computed again next time.
-    with contextlib.suppress(OSError):
-        write_atomically(record, json.dumps(_stamp(path, file)).encode())
+    if is_recorded(kept, record_path(kept), wanted.checksum):
+        return True
+    try:
+        verify(kept, wanted.checksum, wanted.size)
+    except ChecksumError as error:
+        set_aside(kept, kept, str(error))
+        return False
+    write_record(kept, record_path(kept), wanted.checksum, dataset=dataset)
+    return True

@@ -12,11 +12,21 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from hepml_tasks import settings
+from hepml_tasks.data.checksum import checksum_of
 from hepml_tasks.data.fetch import fetch_file
-from hepml_tasks.errors import DataError, OutputError
+from hepml_tasks.data.kept import (
+    cannot_write,
+    expected,
+    is_recorded,
+    kept_path,
+    locked,
+    record_path,
+    write_record,
+)
+from hepml_tasks.errors import DataError
 from hepml_tasks.formats.atomic import atomic_path
 from hepml_tasks.formats.tables import read_table
-from hepml_tasks.spec import DatasetSpec
+from hepml_tasks.spec import DatasetSpec, FileSpec
 
 _LAYOUT = 1
 """Part of the key of a kept table: a change of what is kept under it raises it."""
@@ -41,9 +51,21 @@ def load_table(dataset: DatasetSpec, *, progress: bool = False) -> pa.Table:
     DataError
         If the file can't be had, is wrong, or has another number of events than the spec says.
     """
-    kept = settings.cache_dir() / "tables" / f"{dataset.name}-{_key(dataset)}.parquet"
-    if kept.is_file():
-        return parquet.read_table(kept)
+    source = None if dataset.simulator else _known_file(dataset, progress=progress)
+    kept = settings.cache_dir() / "tables" / f"{dataset.name}-{_key(dataset, source)}.parquet"
+    # one that was touched since it was written is made anew
+    if is_recorded(kept, record_path(kept), None):
+        return _counted(parquet.read_table(kept), dataset, str(kept))
+    with locked(kept):
+        if is_recorded(kept, record_path(kept), None):
+            return _counted(parquet.read_table(kept), dataset, str(kept))
+        table = _make(dataset, progress=progress)
+        _keep(table, kept, dataset.name)
+    return table
+
+
+def _make(dataset: DatasetSpec, *, progress: bool) -> pa.Table:
+    """Read or simulate a dataset's table."""
     if dataset.simulator is not None:
         from hepml_tasks.data.simulators import simulate
 
@@ -51,18 +73,29 @@ def load_table(dataset: DatasetSpec, *, progress: bool = False) -> pa.Table:
         table = simulate(s.name, events=s.events, seed=s.seed, **dict(s.parameters))
         origin = f"simulator {s.name}"
     else:
-        path = fetch_file(dataset.files[0], dataset, progress=progress)
+        path = fetch_file(dataset.files[0], dataset=dataset.name, progress=progress)
         table, origin = read_table(path), str(path)
+    return _without_sentinel(_counted(table, dataset, origin), dataset.undefined)
+
+
+def _counted(table: pa.Table, dataset: DatasetSpec, origin: str) -> pa.Table:
     if dataset.rows is not None and table.num_rows != dataset.rows:
         raise DataError(
             f"{origin}: {table.num_rows} events where dataset {dataset.name} has {dataset.rows}"
         )
-    table = _without_sentinel(table, dataset.undefined)
-    _keep(table, kept)
     return table
 
 
-def _key(dataset: DatasetSpec) -> str:
+def _known_file(dataset: DatasetSpec, *, progress: bool) -> FileSpec:
+    """Return the file that the table is in, with a checksum even where none is published."""
+    file = dataset.files[0]
+    kept = kept_path(file, dataset=dataset.name)
+    if expected(file, kept).checksum is None:
+        fetch_file(file, dataset=dataset.name, progress=progress)
+    return expected(file, kept)
+
+
+def _key(dataset: DatasetSpec, source: FileSpec | None) -> str:
     parts: dict[str, object] = {"layout": _LAYOUT, "undefined": dataset.undefined}
     if dataset.simulator is not None:
         from hepml_tasks.data.simulators import get_simulator
@@ -71,8 +104,8 @@ def _key(dataset: DatasetSpec) -> str:
         parts |= {"simulator": s.name, "events": s.events, "seed": s.seed}
         module = importlib.import_module(get_simulator(s.name).module)
         parts |= {"parameters": dict(s.parameters), "version": module.VERSION}
-    else:
-        parts["file"] = dataset.files[0].checksum
+    if source is not None:
+        parts["file"] = source.checksum
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -90,12 +123,10 @@ def _without_sentinel(table: pa.Table, undefined: float | None) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
-def _keep(table: pa.Table, kept: Path) -> None:
+def _keep(table: pa.Table, kept: Path, dataset: str) -> None:
     try:
         with atomic_path(kept) as temporary:
             parquet.write_table(table, temporary, compression="zstd")
     except OSError as error:
-        raise OutputError(
-            f"{kept}: can't be written ({error.strerror or error}); free some room, or set"
-            " HEPML_CACHE to a folder that can be written"
-        ) from error
+        raise cannot_write(kept, error) from error
+    write_record(kept, record_path(kept), checksum_of(kept, "sha256"), dataset=dataset)

@@ -12,6 +12,7 @@ from hepml_tasks.spec.reading import (
     to_mapping,
 )
 from hepml_tasks.spec.task import (
+    ColumnSpec,
     DatasetSpec,
     FileSpec,
     HoldOut,
@@ -26,6 +27,7 @@ from hepml_tasks.spec.task import (
 )
 
 __all__ = [
+    "ColumnSpec",
     "DatasetSpec",
     "EvaluationSpec",
     "FileSpec",

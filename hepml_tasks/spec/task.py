@@ -27,8 +27,9 @@ class FileSpec:
     ----------
     name : str
         The file's name, without folders.
-    checksum : str
-        ``md5:…``, ``sha256:…`` or ``adler32:…``.
+    checksum : str, optional
+        ``md5:…``, ``sha256:…`` or ``adler32:…``. Where the archive publishes none, the first
+        download's is recorded in the cache, and the data are told to be unverified.
     size : int, optional
         Bytes.
     urls : tuple of str
@@ -36,7 +37,10 @@ class FileSpec:
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+\-]*$")
-    checksum: str = Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|adler32:[0-9a-f]{8})$")
+    checksum: str | None = Field(
+        default=None,
+        pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|adler32:[0-9a-f]{8})$",
+    )
     size: int | None = Field(default=None, gt=0)
     urls: tuple[str, ...] = ()
 
@@ -63,6 +67,36 @@ class SimulatorSpec:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ColumnSpec:
+    """What is declared of a column: told in the dataset's card, and checked against the data.
+
+    Parameters
+    ----------
+    description : str
+    unit : str
+        Such as ``GeV``; empty where there is none.
+    type : {"float", "integer", "text", "boolean"}, optional
+    min, max : float, optional
+        The allowed range, both ends included.
+    undefined : bool
+        Whether values may be undefined.
+    """
+
+    description: str = ""
+    unit: str = Field(default="", max_length=32)
+    type: Literal["float", "integer", "text", "boolean"] | None = None
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    undefined: bool = True
+
+    def __post_init__(self) -> None:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        if self.type in {"text", "boolean"} and (self.min is not None or self.max is not None):
+            raise ValueError(f"a column of type {self.type} has no min and no max")
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DatasetSpec:
     """A public dataset: what it is called, where it comes from, how it may be used.
 
@@ -82,6 +116,8 @@ class DatasetSpec:
     source : str, optional
         The archive's record, such as ``cernopendata:328``.
     collection_date : str, optional
+    published : str, optional
+        The date of publication: a year, or ``YYYY-MM``, or ``YYYY-MM-DD``.
     files : tuple of FileSpec
         The published files: or `simulator`, never both.
     simulator : SimulatorSpec, optional
@@ -89,6 +125,8 @@ class DatasetSpec:
         The number of events, checked on load.
     undefined : float, optional
         The number that stands for "undefined" in the file and becomes a null.
+    columns : mapping of str to ColumnSpec
+        What is declared of columns, by name; any of them may be left out.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_\-.(),]{1,128}$")
@@ -100,10 +138,12 @@ class DatasetSpec:
     doi: str | None = Field(default=None, pattern=r"^10\.\d{4,9}/\S+$")
     source: str | None = None
     collection_date: str | None = None
+    published: str | None = Field(default=None, pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")
     files: tuple[FileSpec, ...] = ()
     simulator: SimulatorSpec | None = None
     rows: int | None = Field(default=None, gt=0)
     undefined: float | None = None
+    columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if bool(self.files) == (self.simulator is not None):
