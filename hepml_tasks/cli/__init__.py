@@ -26,6 +26,7 @@ from hepml_tasks.cli.run import run
 from hepml_tasks.cli.serve import serve
 from hepml_tasks.cli.spool import spool
 from hepml_tasks.cli.tasks import tasks
+from hepml_tasks.cli.users import users
 from hepml_tasks.cli.verify import verify
 from hepml_tasks.errors import HepmlError
 
@@ -52,6 +53,7 @@ for command in (
     bot,
     spool,
     serve,
+    users,
     report,
 ):
     hepml.add_command(command)

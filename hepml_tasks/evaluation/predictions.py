@@ -123,6 +123,8 @@ def check_against_splits(predictions: Predictions, splits: Sequence[Split], *, o
     for (repeat, fold), rows in expected.items():
         here = (predictions.repeat == repeat) & (predictions.fold == fold)
         given = np.sort(predictions.row[here])
+        if np.array_equal(given, np.sort(rows)) and (given[1:] > given[:-1]).all():
+            continue
         where = f"{origin}: repeat {repeat}, fold {fold}"
         twice = given[1:][given[1:] == given[:-1]]
         if len(twice):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="directory of the server's state")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 for any free one")
-    parser.add_argument("--database", help="SQLAlchemy URL; SQLite in the directory by default")
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("HEPML_DATABASE"),
+        help="URL; HEPML_DATABASE, or SQLite in the directory by default",
+    )
     parser.add_argument("--public-url", help="the address that clients see, behind a proxy")
     parser.add_argument("--read-only", action="store_true", help="refuse all writes")
     parser.add_argument("--max-upload", type=int, default=Settings.max_upload, help="bytes")
+    parser.add_argument("--allow-private-urls", action="store_true")
     parser.add_argument("--json", action="store_true", help="say where it answers in one JSON line")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     options = parser.parse_args(arguments)
@@ -44,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host=options.host,
             port=options.port,
             database=options.database,
-            settings=Settings(read_only=options.read_only, max_upload=options.max_upload),
+            settings=Settings(
+                read_only=options.read_only,
+                max_upload=options.max_upload,
+                allow_private_urls=options.allow_private_urls,
+            ),
             public_url=options.public_url,
             ready=ready,
             end_with=sys.stdin.buffer if options.with_parent else None,

@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 
 # Forms without files are read into memory; ids of a study's entities are the longest of them.
 _LARGEST_PLAIN_FORM = 4_000_000
+_DRAINED = 100_000_000
 
 
 def create_app(services: Services) -> FastAPI:
@@ -175,11 +176,13 @@ class _Limit:
         announced = headers.get(b"content-length", b"0")
         seen = 0
         started = False
+        more = True
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, more
             message = await receive()
             seen += len(message.get("body", b""))
+            more = bool(message.get("more_body", False))
             if seen > most:
                 raise _TooLarge
             return message
@@ -192,10 +195,27 @@ class _Limit:
         refusal = _error(Refused(130, f"the request has more than {most} bytes", status=413))
         refusal.headers["connection"] = "close"
         if announced.isdigit() and int(announced) > most:
+            if b"expect" not in headers:
+                await _drain(receive, most)
             await refusal(scope, receive, send)
             return
         try:
             await self.app(scope, counted, watched)
         except _TooLarge:
             if not started:
+                if more:
+                    await _drain(receive, most)
                 await refusal(scope, receive, send)
+
+
+async def _drain(receive: Receive, most: int) -> None:
+    """Read on and keep nothing: most clients, and proxies, hear no answer before they have sent.
+
+    Who sends several times more than is allowed is cut off.
+    """
+    left = max(2 * most, _DRAINED)
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return

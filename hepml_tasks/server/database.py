@@ -9,14 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Engine, ForeignKey, Index, Text, UniqueConstraint, create_engine, event
-from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    Engine,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
-from hepml_tasks.errors import ServerError
+_WRITERS = 0x6865706D6C01
+"""The number of PostgreSQL's lock that lets one transaction write at a time."""
 
-SCHEMA_VERSION = 1
+# An id that was deleted is never given again: clients keep what they have seen under it.
+_NEVER_AGAIN = {"sqlite_autoincrement": True}
 
 
 def now() -> datetime:
@@ -25,20 +36,21 @@ def now() -> datetime:
 
 
 class Base(DeclarativeBase):
-    """All tables."""
+    """All tables; a change of one needs a revision in `migrations`."""
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own declaration
         str: Text,
+        float: Double,
         dict[str, Any]: JSON,
         list[Any]: JSON,
     }
 
 
-class SchemaVersion(Base):
-    """The version of the tables in this database."""
+class Installation(Base):
+    """The identity that this database shares with its folder of files; one row."""
 
-    __tablename__ = "schema_version"
-    version: Mapped[int] = mapped_column(primary_key=True)
+    __tablename__ = "installation"
+    id: Mapped[str] = mapped_column(primary_key=True)
 
 
 class User(Base):
@@ -50,16 +62,18 @@ class User(Base):
     key_hash: Mapped[str] = mapped_column(unique=True)
     role: Mapped[str]
     created: Mapped[datetime] = mapped_column(default=now)
+    disabled: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class StoredFile(Base):
     """A file as it was uploaded; its bytes are on disk under their checksum."""
 
     __tablename__ = "files"
+    __table_args__ = _NEVER_AGAIN
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(index=True)
     md5: Mapped[str]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     suffix: Mapped[str]
     name: Mapped[str]
 
@@ -68,7 +82,7 @@ class Dataset(Base):
     """A dataset; `fields` are the parts of its description that are only echoed."""
 
     __tablename__ = "datasets"
-    __table_args__ = (UniqueConstraint("name", "version"),)
+    __table_args__ = (UniqueConstraint("name", "version"), _NEVER_AGAIN)
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     version: Mapped[int]
@@ -108,6 +122,7 @@ class Task(Base):
     """A task; `identity` is a checksum of all that makes it this task and no other."""
 
     __tablename__ = "tasks"
+    __table_args__ = _NEVER_AGAIN
     id: Mapped[int] = mapped_column(primary_key=True)
     type_id: Mapped[int]
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), index=True)
@@ -127,7 +142,7 @@ class Flow(Base):
     """A model with its parameters; its components are flows too."""
 
     __tablename__ = "flows"
-    __table_args__ = (UniqueConstraint("name", "external_version"),)
+    __table_args__ = (UniqueConstraint("name", "external_version"), _NEVER_AGAIN)
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     version: Mapped[int]
@@ -169,7 +184,7 @@ class Setup(Base):
     """A flow with values for its parameters; `fingerprint` is their checksum."""
 
     __tablename__ = "setups"
-    __table_args__ = (UniqueConstraint("flow_id", "fingerprint"),)
+    __table_args__ = (UniqueConstraint("flow_id", "fingerprint"), _NEVER_AGAIN)
     id: Mapped[int] = mapped_column(primary_key=True)
     flow_id: Mapped[int] = mapped_column(ForeignKey("flows.id"))
     fingerprint: Mapped[str]
@@ -190,6 +205,7 @@ class Run(Base):
     """A setup on a task, with predictions; `state` follows the evaluator's work on it."""
 
     __tablename__ = "runs"
+    __table_args__ = _NEVER_AGAIN
     id: Mapped[int] = mapped_column(primary_key=True)
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
     setup_id: Mapped[int] = mapped_column(ForeignKey("setups.id"), index=True)
@@ -206,6 +222,7 @@ class Run(Base):
     state: Mapped[str] = mapped_column(index=True)
     error: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    started: Mapped[datetime | None]
 
 
 class RunFile(Base):
@@ -239,6 +256,7 @@ class Study(Base):
     """A collection of tasks (a suite) or of runs."""
 
     __tablename__ = "studies"
+    __table_args__ = _NEVER_AGAIN
     id: Mapped[int] = mapped_column(primary_key=True)
     alias: Mapped[str | None] = mapped_column(unique=True)
     entity: Mapped[str]
@@ -286,20 +304,27 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Open a session for reading only."""
+        """Open a session for reading only: all that it reads is of one moment."""
         with self.sessions() as session:
+            if self.engine.dialect.name == "postgresql":
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Open a session whose changes are all on disk when the block ends, or none of them."""
+        """Open a session whose changes are all on disk when the block ends, or none of them.
+
+        One at a time writes, so that what it has looked up stays so until it ends.
+        """
         with self.sessions() as session, session.begin():
             # SQLite can't turn a reading transaction into a writing one while another writes.
             session.connection(execution_options={"hepml_writes": True})
+            if self.engine.dialect.name == "postgresql":
+                session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _WRITERS})
             yield session
 
 
-def connect(url: str | None, data: Path) -> Database:
+def connect(url: str | None, data: Path, *, upgrade: bool = True) -> Database:
     """Open the database, making its tables where there are none.
 
     Parameters
@@ -308,49 +333,23 @@ def connect(url: str | None, data: Path) -> Database:
         SQLAlchemy's URL; without one it is ``server.sqlite`` in `data`.
     data : Path
         The server's directory.
+    upgrade : bool
+        Whether tables are made, and those of an older version of this server changed to this
+        one's. Not while a server uses them.
 
     Raises
     ------
     ServerError
-        If it can't be opened, or was written by another version of this server.
+        If it can't be opened, or was written by a newer version of this server (or an older one
+        and `upgrade` is false).
     """
+    from hepml_tasks.server.engines import make_engine
+    from hepml_tasks.server.upgrade import bring_up_to_date
+
+    engine = make_engine(url, data)
     try:
-        address = (
-            make_url(url) if url else URL.create("sqlite", database=f"{data / 'server.sqlite'}")
-        )
-        options = {"timeout": 60} if address.get_backend_name() == "sqlite" else {}
-        engine = create_engine(address, connect_args=options, pool_size=20, max_overflow=40)
-        if address.get_backend_name() == "sqlite":
-            _prepare_sqlite(engine)
-        Base.metadata.create_all(engine)
-    except (SQLAlchemyError, ArgumentError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise ServerError(f"can't open the database {url or data}: {reason}") from error
-    database = Database(engine, sessionmaker(engine, expire_on_commit=False))
-    with database.write() as session:
-        found = session.get(SchemaVersion, SCHEMA_VERSION)
-        if found is None:
-            if session.query(SchemaVersion).first() is not None:
-                raise ServerError(
-                    f"the database {url or data} was written by another version of this server; "
-                    "start it with that version or with another --data directory"
-                )
-            session.add(SchemaVersion(version=SCHEMA_VERSION))
-    return database
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    def configure(connection: Any, _record: object) -> None:
-        # The driver's own BEGIN comes too late for a reading transaction to be one snapshot.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("hepml_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    event.listen(engine, "connect", configure)
-    event.listen(engine, "begin", begin)
+        bring_up_to_date(engine, upgrade=upgrade)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Database(engine, sessionmaker(engine, expire_on_commit=False))

@@ -110,7 +110,11 @@ def _data_file(server: Services, form: Form, url: str | None) -> Blob:
     settings = server.settings
     try:
         return fetch(
-            url.strip(), server.files, limit=settings.max_upload, seconds=settings.fetch_seconds
+            url.strip(),
+            server.files,
+            limit=settings.max_upload,
+            seconds=settings.fetch_seconds,
+            allow_private=settings.allow_private_urls,
         )
     except DataError as error:
         raise Refused(136, str(error)) from error

@@ -9,20 +9,21 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from hepml_tasks.evaluation.claims import agree
 from hepml_tasks.pages.model import plain_json
 from hepml_tasks.server.context import Services, get_file
-from hepml_tasks.server.database import Dataset, Evaluation, Feature, Run, RunFile, Task
+from hepml_tasks.server.database import Dataset, Evaluation, Feature, Run, RunFile, Task, now
 from hepml_tasks.server.measures import PROCEDURES
 from hepml_tasks.server.worker import Worker, WorkerDied, WorkerTooSlow
 
 _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 2
+_UNFINISHED = ("pending", "running")
 _PAUSE_SECONDS = 5.0
 
 
@@ -54,29 +55,41 @@ class Evaluator(threading.Thread):
 
     def run(self) -> None:
         """Work until `end` is called."""
-        self._resume()
         while not self._ending.is_set():
             self._news.clear()
             try:
-                run_id = self._next()
-                if run_id is not None:
-                    self._evaluate(run_id)
+                if self._evaluate_next():
                     continue
             except SQLAlchemyError:
                 _log.exception("the database failed; the evaluator tries again")
             self._news.wait(_PAUSE_SECONDS)
 
-    def _resume(self) -> None:
-        with self._services.database.write() as session:
-            session.execute(update(Run).where(Run.state == "running").values(state="pending"))
+    def _evaluate_next(self) -> bool:
+        run_id = self._next()
+        if run_id is None:
+            return False
+        try:
+            self._evaluate(run_id)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            # Whatever it is, it is said of this run, and the next ones have their turn.
+            _log.exception("run %d can't be evaluated", run_id)
+            self._finish(run_id, {}, f"the evaluation failed: {type(error).__name__}: {error}")
+        return True
 
     def _next(self) -> int | None:
-        waiting = select(Run.id).where(Run.state == "pending").order_by(Run.id).limit(1)
+        # Nothing is at work here, so that a run in "running" is one that was cut off: by the end
+        # of the server, or of the database.
+        waiting = select(Run.id).where(Run.state.in_(_UNFINISHED)).order_by(Run.id).limit(1)
+        with self._services.database.read() as session:
+            if session.scalar(waiting) is None:
+                return None
         with self._services.database.write() as session:
             run_id = session.scalar(waiting)
             if run_id is not None:
                 run = session.get_one(Run, run_id)
-                run.state, run.attempts = "running", run.attempts + 1
+                run.state, run.attempts, run.started = "running", run.attempts + 1, now()
         return run_id
 
     def _evaluate(self, run_id: int) -> None:
@@ -106,13 +119,13 @@ class Evaluator(threading.Thread):
 
     def _wait(self, run_id: int, *, attempts: int) -> None:
         with self._services.database.write() as session:
-            values = {"state": "pending", "attempts": max(attempts, 0)}
+            values = {"state": "pending", "attempts": max(attempts, 0), "started": None}
             session.execute(update(Run).where(Run.id == run_id).values(**values))
 
     def _finish(self, run_id: int, result: Mapping[str, Any], error: str | None) -> None:
         with self._services.database.write() as session:
             run = session.get(Run, run_id)
-            if run is None:  # deleted meanwhile
+            if run is None or run.state != "running":  # deleted meanwhile, or to be scored again
                 return
             session.execute(delete(Evaluation).where(Evaluation.run_id == run_id))
             evaluations = list(_evaluations(run_id, result)) if error is None else []
@@ -120,6 +133,7 @@ class Evaluator(threading.Thread):
             run.differs = differing(run.claims, evaluations)
             run.partitions = plain_json(result.get("partitions") or {}) if error is None else {}
             run.state, run.error = ("done", None) if error is None else ("failed", error)
+            run.started = None
 
 
 def make_job(session: Session, services: Services, run: Run) -> dict[str, Any] | None:
@@ -235,5 +249,25 @@ def rescore(session: Session, task_id: int) -> int:
         .where(Run.task_id == task_id)
     ).all()
     for run in runs:
-        run.state, run.attempts, run.error = "pending", 0, None
+        run.state, run.attempts, run.error, run.started = "pending", 0, None, None
     return len(runs)
+
+
+def progress(session: Session, run: Run) -> str | None:
+    """Say in a line what an unfinished run waits for.
+
+    Returns
+    -------
+    str or None
+        `None` for a run that is done or has failed.
+    """
+    if run.state == "running":
+        since = "" if run.started is None else f" since {run.started.isoformat(sep=' ')} UTC"
+        return f"is being evaluated{since}, attempt {run.attempts} of {_ATTEMPTS}"
+    if run.state == "pending":
+        before = session.scalar(
+            select(func.count()).where(Run.state.in_(_UNFINISHED), Run.id < run.id)
+        )
+        again = f"; attempt {run.attempts} ended without an answer" if run.attempts else ""
+        return f"waits for the evaluator, {before} runs before it{again}"
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import logging
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from hepml_tasks.errors import OutputError, ServerError
 from hepml_tasks.server.settings import Settings
@@ -80,8 +82,10 @@ def serve(
     import filelock
 
     settings = settings or Settings()
-    if public_url is not None:
-        settings = replace(settings, public_url=public_url)
+    settings = replace(settings, public_url=check_public_url(public_url or settings.public_url))
+    if settings.public_url is None and is_loopback(host):
+        # Who can ask this server to fetch something can fetch it without this server.
+        settings = replace(settings, allow_private_urls=True)
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -101,14 +105,10 @@ def serve(
         ) from error
     with lock, _logging_to(data / "server.log"):
         listening = bind(host, port)
-        with listening:
-            application, apikey, end = _assemble(data, database, settings)
+        with listening, _assembled(data, database, settings) as (application, apikey):
             root = (settings.public_url or _url(host, listening)).rstrip("/")
             address = ServerAddress(f"{root}/api/v1/xml", apikey, f"{root}/")
-            try:
-                _run(application, listening, lambda: ready(address), end_with)
-            finally:
-                end()
+            _run(application, listening, lambda: ready(address), end_with)
 
 
 @contextlib.contextmanager
@@ -170,29 +170,64 @@ def _run(
             signal.signal(number, handler)
 
 
-def _assemble(
+@contextlib.contextmanager
+def _assembled(
     data: Path, database: str | None, settings: Settings
-) -> tuple[Any, str | None, Callable[[], None]]:
+) -> Iterator[tuple[Any, str | None]]:
+    """Put the parts of a server together, and take them apart again."""
     from hepml_tasks.server.app import create_app
+    from hepml_tasks.server.consistency import pair, sweep
     from hepml_tasks.server.context import Services
     from hepml_tasks.server.database import connect
+    from hepml_tasks.server.engines import held
     from hepml_tasks.server.evaluator import Evaluator
     from hepml_tasks.server.security import first_key
     from hepml_tasks.server.storage import open_store
     from hepml_tasks.server.worker import Worker
 
     connected = connect(database, data)
-    apikey = first_key(connected, data)
-    news = threading.Event()
-    services = Services(connected, open_store(data), settings, news.set)
-    evaluator = Evaluator(services, news, Worker(data / "evaluator.log"))
-    evaluator.start()
-
-    def end() -> None:
-        evaluator.end()
+    try:
+        with held(connected.engine):
+            files = open_store(data)
+            pair(connected, files, at_home=database is None)
+            sweep(connected, files)
+            news = threading.Event()
+            services = Services(connected, files, settings, news.set)
+            evaluator = Evaluator(services, news, Worker(data / "evaluator.log"))
+            apikey = first_key(connected, data)
+            evaluator.start()
+            try:
+                yield create_app(services), apikey
+            finally:
+                evaluator.end()
+    finally:
         connected.engine.dispose()
 
-    return create_app(services), apikey, end
+
+def check_public_url(url: str | None) -> str | None:
+    """Check the address that clients see.
+
+    Raises
+    ------
+    ServerError
+        If it is none.
+    """
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise ServerError(
+            f"--public-url {url!r} is no address; write it as https://HOST or https://HOST/PATH"
+        )
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether nobody outside this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def bind(host: str, port: int) -> socket.socket:

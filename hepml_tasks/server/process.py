@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import IO
 
 from hepml_tasks.errors import ServerError
 from hepml_tasks.server.foreground import ServerAddress, serve
+from hepml_tasks.server.settings import Settings
 
 __all__ = ["ServerAddress", "ServerProcess", "serve", "start_server"]
 
@@ -80,6 +82,7 @@ def start_server(
     port: int = 0,
     database: str | None = None,
     public_url: str | None = None,
+    settings: Settings | None = None,
 ) -> ServerProcess:
     """Start a server as a process of its own, and wait until it answers.
 
@@ -87,7 +90,7 @@ def start_server(
 
     Parameters
     ----------
-    data, host, port, database, public_url
+    data, host, port, database, public_url, settings
         As `serve` takes them.
 
     Raises
@@ -97,8 +100,13 @@ def start_server(
     """
     command = [sys.executable, "-m", "hepml_tasks.server", "--data", str(data), "--json"]
     command += ["--host", host, "--port", str(port), "--with-parent"]
-    if database is not None:
-        command += ["--database", database]
+    if settings is not None:
+        command += ["--max-upload", str(settings.max_upload)]
+        command += ["--read-only"] if settings.read_only else []
+        command += ["--allow-private-urls"] if settings.allow_private_urls else []
+    environment = {k: v for k, v in os.environ.items() if k != "HEPML_DATABASE"}
+    if database is not None:  # it may hold a password, which a command line would show to all
+        environment["HEPML_DATABASE"] = database
     if public_url is not None:
         command += ["--public-url", public_url]
     process = subprocess.Popen(
@@ -106,6 +114,7 @@ def start_server(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=environment,
         # Ctrl-C is for the parent, which ends the server when it is done with it.
         start_new_session=True,
     )

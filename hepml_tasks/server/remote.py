@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hepml_tasks.errors import DataError
+from hepml_tasks.server.addresses import PublicOnly, refuse_private
 from hepml_tasks.server.storage import Blob, FileStore
 
 _MOST_REDIRECTS = 5
@@ -27,7 +28,9 @@ class _Paced:
         return data
 
 
-def fetch(url: str, files: FileStore, *, limit: int, seconds: float) -> Blob:
+def fetch(
+    url: str, files: FileStore, *, limit: int, seconds: float, allow_private: bool = False
+) -> Blob:
     """Download a plain ARFF file into the store.
 
     Parameters
@@ -39,6 +42,8 @@ def fetch(url: str, files: FileStore, *, limit: int, seconds: float) -> Blob:
         Bytes at most.
     seconds : float
         Time allowed, all redirections included.
+    allow_private : bool
+        Whether the host may be one that the internet doesn't have: this machine, its network.
 
     Raises
     ------
@@ -54,9 +59,14 @@ def fetch(url: str, files: FileStore, *, limit: int, seconds: float) -> Blob:
         with requests.Session() as session:
             # No credentials of this machine's user may leave it for an address that came by XML.
             session.trust_env = False
+            if not allow_private:
+                for scheme in ("http://", "https://"):
+                    session.mount(scheme, PublicOnly())
             for _ in range(_MOST_REDIRECTS + 1):
                 if urlsplit(url).scheme not in {"http", "https"}:
                     raise DataError(f"{url!r} is neither http nor https")
+                if not allow_private:
+                    refuse_private(url)
                 with session.get(
                     url, stream=True, timeout=patience, allow_redirects=False
                 ) as response:

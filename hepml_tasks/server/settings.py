@@ -21,6 +21,8 @@ class Settings:
         Time allowed for evaluating one run.
     read_only : bool
         Whether all writes are refused.
+    allow_private_urls : bool
+        Whether a dataset may be fetched from an address that only this machine's network has.
     """
 
     public_url: str | None = None
@@ -28,3 +30,4 @@ class Settings:
     fetch_seconds: float = 600.0
     evaluation_seconds: float = 1800.0
     read_only: bool = False
+    allow_private_urls: bool = False

@@ -14,7 +14,7 @@ from hepml_tasks.server.context import Server
 from hepml_tasks.server.database import Run, Task
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.evaluations import report
-from hepml_tasks.server.evaluator import rescore
+from hepml_tasks.server.evaluator import progress, rescore
 from hepml_tasks.server.forms import PostingUser, user_name
 from hepml_tasks.server.results import build_site
 
@@ -78,6 +78,7 @@ def run_report(run_id: int, server: Server) -> JSONResponse:
             "flow_id": run.flow_id,
             "status": run.state,
             "error": run.error,
+            "progress": progress(session, run),
             **report(session, run),
             "details": run.run_details,
             "uploader": user_name(session, run.uploader_id),

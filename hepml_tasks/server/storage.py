@@ -74,14 +74,21 @@ class FileStore:
         DataError
             If there are more than `limit` bytes.
         """
+        sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
         with self.new_file() as (target, path):
             while chunk := source.read(_CHUNK):
                 target.write(chunk)
-                if limit is not None and target.tell() > limit:
+                sha256.update(chunk)
+                md5.update(chunk)
+                size += len(chunk)
+                if limit is not None and size > limit:
                     raise DataError(f"more than {limit} bytes")
             target.flush()
             os.fsync(target.fileno())
-            return self._keep(path, suffix)
+            suffix = suffix.lower() if suffix.lower() in SUFFIXES else ""
+            place = self._place(sha256.hexdigest(), suffix)
+            self._move(path, place)
+        return Blob(sha256.hexdigest(), md5.hexdigest(), size, suffix, place)
 
     def add_path(self, path: Path, suffix: str) -> Blob:
         """Copy a file."""
@@ -102,19 +109,34 @@ class FileStore:
     def _place(self, sha256: str, suffix: str) -> Path:
         return self.directory / sha256[:2] / f"{sha256}{suffix}"
 
-    def _keep(self, path: Path, suffix: str) -> Blob:
-        suffix = suffix.lower() if suffix.lower() in SUFFIXES else ""
-        sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                sha256.update(chunk)
-                md5.update(chunk)
-        place = self._place(sha256.hexdigest(), suffix)
-        place.parent.mkdir(exist_ok=True)
-        size = path.stat().st_size
+    def _move(self, path: Path, place: Path) -> None:
+        if not place.parent.is_dir():
+            place.parent.mkdir(exist_ok=True)
+            _sync_directory(self.directory)
         path.replace(place)
         _sync_directory(place.parent)
-        return Blob(sha256.hexdigest(), md5.hexdigest(), size, suffix, place)
+
+    def stored(self) -> Iterator[Path]:
+        """Give the files that are there, those of the identity and of uploads excepted."""
+        for folder in sorted(self.directory.iterdir()):
+            if len(folder.name) == 2 and folder.is_dir():
+                yield from sorted(folder.iterdir())
+
+    @property
+    def identity(self) -> str | None:
+        """The identity that this directory shares with its database, once it has one."""
+        try:
+            return (self.directory / "identity").read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+
+    def identify(self, identity: str) -> None:
+        """Keep an identity."""
+        with self.new_file() as (target, path):
+            target.write(f"{identity}\n".encode())
+            target.flush()
+            os.fsync(target.fileno())
+            self._move(path, self.directory / "identity")
 
 
 def open_store(data: Path) -> FileStore:

@@ -16,29 +16,67 @@ from hepml_tasks.server.database import connect
 from hepml_tasks.server.process import ServerProcess, start_server
 from hepml_tasks.server.security import add_user
 
+from .postgresql import Cluster, running_cluster
+
 NAMESPACE = "http://openml.org/openml"
 
 
-@pytest.fixture(scope="session")
-def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("server")
+@dataclass(frozen=True)
+class Backend:
+    """Where a server keeps what it is given: its folder, and its database if not in there."""
+
+    data: Path
+    database: str | None = None
+
+    def add_user(self, name: str, role: str = "user") -> str:
+        """Add a user and give the key."""
+        database = connect(self.database, self.data, upgrade=False)
+        try:
+            return add_user(database, name, role)
+        finally:
+            database.engine.dispose()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module's tests on each of the databases that its DATABASES names."""
+    names = getattr(metafunc.module, "DATABASES", None)
+    if names and "backend" in metafunc.fixturenames:
+        marks = {"postgresql": [pytest.mark.needs("postgresql")]}
+        databases = [pytest.param(name, marks=marks.get(name, ())) for name in names]
+        metafunc.parametrize("backend", databases, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def server(data_directory: Path) -> Iterator[ServerProcess]:
-    with start_server(data_directory) as process:
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Backend:
+    return new_backend(request, tmp_path_factory)
+
+
+def new_backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Backend:
+    """Make an empty folder, and an empty database where the fixture's parameter asks for it."""
+    data = tmp_path_factory.mktemp("server")
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return Backend(data)
+    return Backend(data, request.getfixturevalue("cluster").new_database())
+
+
+@pytest.fixture(scope="session")
+def server(backend: Backend) -> Iterator[ServerProcess]:
+    with start_server(backend.data, database=backend.database) as process:
         yield process
 
 
 @pytest.fixture
-def other_key(server: ServerProcess, data_directory: Path, request: pytest.FixtureRequest) -> str:
+def other_key(server: ServerProcess, backend: Backend, request: pytest.FixtureRequest) -> str:
     """The key of a user who owns nothing yet."""
-    name = f"user-{abs(hash(request.node.name)) % 10**9}"
-    database = connect(None, data_directory)
-    try:
-        return add_user(database, name)
-    finally:
-        database.engine.dispose()
+    return backend.add_user(f"user-{abs(hash(request.node.name)) % 10**9}")
 
 
 @pytest.fixture

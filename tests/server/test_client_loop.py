@@ -30,6 +30,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
 ]
 
+DATABASES = ("sqlite", "postgresql")
+
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[str]:
@@ -484,6 +486,7 @@ def test_a_dataset_is_edited_by_production_s_rules(
 ) -> None:
     dataset_id = publish_dataset("rules")
     publish_task(dataset_id)
+    changes = dict(changes)  # the parameters of the next test too
     if changes.pop("other", False):
         openml.config.apikey = other_key
     with pytest.raises(openml.exceptions.OpenMLServerException, match=says):

@@ -21,6 +21,7 @@ from .conftest import (
     task_description,
 )
 
+DATABASES = ("sqlite", "postgresql")
 ROWS = 120
 CUSTOM = 16
 

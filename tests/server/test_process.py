@@ -140,19 +140,24 @@ def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hepml_tasks.server", "--data", str(tmp_path), "--json"]
     with subprocess.Popen([*command, "--max-upload", "100000"], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        address = json.loads(process.stdout.readline())
-        url = f"{address['server']}/data/"
-        files = {"dataset": ("big.arff", b"x" * 200_000)}
-        announced = requests.post(url, files=files, timeout=60)
-        assert announced.status_code == 413
-        assert code_of(announced) == 130
-        head = b'--b\r\nContent-Disposition: form-data; name="dataset"; filename="a.arff"\r\n\r\n'
-        chunked = requests.post(
-            url,
-            data=iter([head, b"x" * 60_000, b"x" * 60_000]),
-            headers={"content-type": "multipart/form-data; boundary=b"},
-            timeout=60,
-        )
-        assert chunked.status_code == 413
-        process.terminate()
+        try:
+            address = json.loads(process.stdout.readline())
+            url = f"{address['server']}/data/"
+            files = {"dataset": ("big.arff", b"x" * 200_000)}
+            announced = requests.post(url, files=files, timeout=60)
+            head = b'--b\r\nContent-Disposition: form-data; name="dataset"; filename="a"\r\n\r\n'
+            chunked = [
+                requests.post(
+                    url,
+                    data=iter([head, *[b"x" * 60_000] * parts]),
+                    headers={"content-type": "multipart/form-data; boundary=b"},
+                    timeout=60,
+                )
+                for parts in (2, 5)
+            ]
+        finally:
+            process.terminate()
+    assert announced.status_code == 413
+    assert code_of(announced) == 130
+    assert [answer.status_code for answer in chunked] == [413, 413]
     assert not list((tmp_path / "files" / "incoming").iterdir())

@@ -20,11 +20,9 @@ import pytest
 import requests
 from defusedxml.ElementTree import fromstring
 
-from hepml_tasks.server.database import connect
 from hepml_tasks.server.process import ServerProcess, start_server
-from hepml_tasks.server.security import add_user
 
-from .conftest import NAMESPACE, Wire
+from .conftest import NAMESPACE, Wire, new_backend
 
 RECORDED_ADMIN = "0123456789abcdef0123456789abcdef"
 RECORDED_USER = "00112233445566778899aabbccddeeff"
@@ -217,9 +215,14 @@ def recordings(request: pytest.FixtureRequest) -> list[Recording]:
     return [read(path) for path in sorted(folder.glob("0*.txt"))]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(
+    scope="module",
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))],
+)
 def replay(
-    recordings: list[Recording], tmp_path_factory: pytest.TempPathFactory
+    recordings: list[Recording],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Replay]:
     by_number = {recording.number: recording for recording in recordings}
     web = tmp_path_factory.mktemp("archive")
@@ -234,15 +237,13 @@ def replay(
             pass
 
     holdout = by_number["0030"].body + "\n"
-    data = tmp_path_factory.mktemp("replay")
+    backend = new_backend(request, tmp_path_factory)
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as archive,
-        start_server(data) as server,
+        start_server(backend.data, database=backend.database) as server,
     ):
         threading.Thread(target=archive.serve_forever, daemon=True).start()
-        database = connect(None, data)
-        keys = {RECORDED_ADMIN: server.apikey, RECORDED_USER: add_user(database, "recorded")}
-        database.engine.dispose()
+        keys = {RECORDED_ADMIN: server.apikey, RECORDED_USER: backend.add_user("recorded")}
         address = f"http://127.0.0.1:{archive.server_address[1]}"
         folds = ten_fold(by_number)
         splits = {"0016": folds, "0017": folds, "0019": holdout}

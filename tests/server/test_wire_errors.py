@@ -20,6 +20,7 @@ from .conftest import (
 )
 from .test_official_tasks import flow as flow  # noqa: PLC0414 - a fixture
 
+DATABASES = ("sqlite", "postgresql")
 BOMB = (
     '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
     + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" if i else "&a;"}{"&a;" * 9}">' for i in range(9))
