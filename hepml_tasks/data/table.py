@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from hepml_tasks.data.kept import (
 from hepml_tasks.errors import DataError
 from hepml_tasks.formats.atomic import atomic_path
 from hepml_tasks.formats.tables import read_table
-from hepml_tasks.spec import DatasetSpec, FileSpec
+from hepml_tasks.spec import DatasetSpec, FileSpec, TableSpec
 
 _LAYOUT = 1
 """Part of the key of a kept table: a change of what is kept under it raises it."""
@@ -74,7 +75,7 @@ def _make(dataset: DatasetSpec, *, progress: bool) -> pa.Table:
         origin = f"simulator {s.name}"
     else:
         path = fetch_file(dataset.files[0], dataset=dataset.name, progress=progress)
-        table, origin = read_table(path), str(path)
+        table, origin = read_table(path, dataset.table or TableSpec()), str(path)
     return _without_sentinel(_counted(table, dataset, origin), dataset.undefined)
 
 
@@ -106,6 +107,9 @@ def _key(dataset: DatasetSpec, source: FileSpec | None) -> str:
         parts |= {"parameters": dict(s.parameters), "version": module.VERSION}
     if source is not None:
         parts["file"] = source.checksum
+    if dataset.table is not None:
+        # the order of the columns counts, which sorted keys would hide
+        parts["table"] = asdict(dataset.table) | {"columns": list(dataset.table.columns.items())}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

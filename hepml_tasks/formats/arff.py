@@ -6,48 +6,53 @@ here, parsed by Arrow's CSV reader and written by Arrow's string kernels.
 
 from __future__ import annotations
 
-import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
 from hepml_tasks.errors import FormatError
-
-AttributeType = Literal["numeric", "string", "nominal"]
-_NUMERIC = {"numeric", "real", "integer"}
-_NAME = re.compile(
-    r"""@attribute\s+(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\S+))\s+(.*)$""",
-    re.IGNORECASE,
+from hepml_tasks.formats.arff_header import (
+    NOTE,
+    Attribute,
+    AttributeType,
+    Header,
+    quote,
+    read_header,
+    render_header,
 )
-_VALUE = re.compile(
-    r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,{}]*[^,{}\s])?)\s*(,|$)"""
-)
-_PLAIN = re.compile(r"[A-Za-z0-9_.+\-]+")
-_ROWS_AT_ONCE = 50_000
+from hepml_tasks.formats.blocks import in_order, whole_lines
+from hepml_tasks.formats.notes import as_written, note_of, read_note, restored
+from hepml_tasks.formats.plain import check_exact, check_names, plain_type
+from hepml_tasks.formats.spool import distinct_texts, rereadable
+from hepml_tasks.formats.stream import TableStream
+from hepml_tasks.spec import TableSpec
 
+__all__ = [
+    "ArffFile",
+    "Attribute",
+    "AttributeType",
+    "attributes_of",
+    "open_stream",
+    "read_arff",
+    "render_arff",
+    "write_arff",
+    "write_stream",
+]
 
-@dataclass(frozen=True)
-class Attribute:
-    """A column as the header declares it.
+_ROWS_AT_ONCE = 8_192
+"""Few enough for the text of all columns to stay in a core's cache."""
 
-    Parameters
-    ----------
-    name : str
-    type : {"numeric", "string", "nominal"}
-    values : tuple of str, optional
-        The allowed values of a nominal attribute, in the header's order.
-    """
-
-    name: str
-    type: AttributeType
-    values: tuple[str, ...] | None = None
+_PIECE = 8_000_000
+_MOST_VALUES = 1_000
+"""Text of more different values is declared a string: it is no class."""
 
 
 @dataclass(frozen=True)
@@ -79,112 +84,71 @@ def read_arff(path: str | os.PathLike[str]) -> ArffFile:
     """
     path = Path(path)
     with path.open("rb") as file:
-        relation, attributes, types, lines = _read_header(file, path)
+        header = read_header(file, path)
         body = file.read()
-    if not attributes:
-        raise FormatError(f"{path}: no @ATTRIBUTE before @DATA; is this an ARFF file?")
-    if body.lstrip()[:1] == b"{":
-        raise FormatError(f"{path}: sparse ARFF is not supported; write dense rows")
-    return ArffFile(relation, attributes, _read_rows(body, attributes, types, path, lines))
-
-
-def _read_header(
-    file: IO[bytes], path: Path
-) -> tuple[str, tuple[Attribute, ...], list[pa.DataType], int]:
-    relation, attributes, types = "", [], []
-    for number, raw in enumerate(file, start=1):
-        try:
-            line = raw.decode("utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise FormatError(f"{path}, line {number}: not UTF-8 text ({error.reason})") from error
-        keyword = line.split(None, 1)[0].casefold() if line else ""
-        if not line or line.startswith("%"):
-            continue
-        if keyword == "@relation":
-            relation = _unquote(line[len("@relation") :].strip())
-        elif keyword == "@attribute":
-            attribute, type_ = _parse_attribute(line, path, number)
-            attributes.append(attribute)
-            types.append(type_)
-        elif keyword == "@data":
-            return relation, tuple(attributes), types, number
-        else:
-            raise FormatError(
-                f"{path}, line {number}: expected @RELATION, @ATTRIBUTE or @DATA,"
-                f" found {line[:40]!r}"
-            )
-    raise FormatError(f"{path}: ends before @DATA; the file is truncated or not ARFF")
-
-
-def _parse_attribute(line: str, path: Path, number: int) -> tuple[Attribute, pa.DataType]:
-    match = _NAME.match(line)
-    if not match:
-        raise FormatError(f"{path}, line {number}: no name and type in {line[:60]!r}")
-    single, double, bare, declared = match.groups()
-    name = bare if bare is not None else _unescape(single if single is not None else double)
-    declared = declared.strip()
-    if declared.startswith("{"):
-        if not declared.endswith("}"):
-            raise FormatError(f"{path}, line {number}: nominal values without a closing brace")
-        values = tuple(_split_values(declared[1:-1]))
-        return Attribute(name, "nominal", values), pa.string()
-    kind = declared.split()[0].casefold() if declared else ""
-    if kind in _NUMERIC:
-        return Attribute(name, "numeric"), pa.int64() if kind == "integer" else pa.float64()
-    if kind in {"string", "date"}:
-        return Attribute(name, "string"), pa.string()
-    raise FormatError(
-        f"{path}, line {number}: attribute {name!r} has unknown type {declared[:40]!r}"
+    table = _read_rows(body, header, path, header.lines + 1)
+    # Arrow's names may be there twice, a dataset's not: columns have numbers while they are read
+    return ArffFile(
+        header.relation,
+        header.attributes,
+        table.rename_columns([a.name for a in header.attributes]),
     )
 
 
-def _split_values(text: str) -> list[str]:
-    values, position = [], 0
-    while position < len(text):
-        match = _VALUE.match(text, position)
-        if not match:
-            break
-        single, double, bare, _ = match.groups()
-        values.append(bare if bare is not None else _unescape(single or double or ""))
-        position = match.end()
-    return values
+@contextmanager
+def open_stream(path: Path, table: TableSpec) -> Iterator[TableStream]:
+    """Open a dense ARFF file.
+
+    Parameters
+    ----------
+    path : Path
+    table : TableSpec
+        Not needed here.
+
+    Yields
+    ------
+    TableStream
+        Types as `read_arff` tells or, in a file that was written here, those that were written.
+    """
+    del table
+    with path.open("rb") as file:
+        header = read_header(file, path)
+        names = [a.name for a in header.attributes]
+        check_names(names, str(path))
+        stored = pa.schema(list(zip(names, header.types, strict=True)))
+        schema = restored(stored, read_note(header.note, str(path)) if header.note else {})
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            line = header.lines + 1
+            for block in whole_lines(iter(lambda: file.read(_PIECE), b""), str(path)):
+                for batch in _read_rows(block, header, path, line).to_batches():
+                    yield as_written(batch, schema, str(path))
+                line += block.count(b"\n")
+
+        yield TableStream(schema, batches())
 
 
-def _unquote(text: str) -> str:
-    if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
-        return _unescape(text[1:-1])
-    return text
-
-
-def _unescape(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text)
-
-
-def _read_rows(
-    body: bytes,
-    attributes: Sequence[Attribute],
-    types: Sequence[pa.DataType],
-    path: Path,
-    lines_before: int,
-) -> pa.Table:
-    # Duplicate names are legal for Arrow but not for a dataset: number the columns while reading.
+def _read_rows(body: bytes, header: Header, path: Path, line: int) -> pa.Table:
+    """Parse rows; `line` is the number of the first."""
+    attributes, types = header.attributes, header.types
     columns = [str(i) for i in range(len(attributes))]
     if not body.strip():
-        table = pa.table([pa.array([], t) for t in types], names=columns)
-        return table.rename_columns([a.name for a in attributes])
-    quote = '"' if b"'" not in body[:1_000_000] and b'"' in body[:1_000_000] else "'"
+        return pa.table([pa.array([], t) for t in types], names=columns)
+    if body.lstrip()[:1] == b"{":
+        raise FormatError(f"{path}: sparse ARFF is not supported; write dense rows")
+    mark: str | bool = "'" if b"'" in body else '"' if b'"' in body else False
 
     def skip_comments(row: csv.InvalidRow) -> str:
         return "skip" if (row.text or "").lstrip().startswith("%") else "error"
 
     try:
         table = csv.read_csv(
-            io.BytesIO(body),
-            read_options=csv.ReadOptions(column_names=columns, use_threads=False),
+            pa.BufferReader(body),
+            read_options=csv.ReadOptions(column_names=columns),
             parse_options=csv.ParseOptions(
-                quote_char=quote,
+                quote_char=mark,
                 double_quote=False,
-                escape_char="\\",
+                escape_char="\\" if b"\\" in body else False,
                 newlines_in_values=False,
                 invalid_row_handler=skip_comments,
             ),
@@ -197,12 +161,11 @@ def _read_rows(
         )
     except pa.ArrowInvalid as error:
         raise FormatError(
-            f"{path}: {_explain(str(error), attributes)} (rows start at line {lines_before + 1})"
+            f"{path}: {_explain(str(error), attributes)} (rows start at line {line})"
         ) from error
-    table = table.rename_columns([a.name for a in attributes])
-    for index, attribute in enumerate(attributes):
+    for column, attribute in zip(table.columns, attributes, strict=True):
         if attribute.type == "nominal":
-            _check_nominal(table.column(index), attribute, path)
+            _check_nominal(column, attribute, path)
     return table
 
 
@@ -238,21 +201,21 @@ def attributes_of(table: pa.Table) -> tuple[Attribute, ...]:
     """
     attributes = []
     for field, column in zip(table.schema, table.columns, strict=True):
-        if pa.types.is_dictionary(field.type) or pa.types.is_string(field.type):
+        kind = plain_type(field, "ARFF")
+        if pa.types.is_string(kind):
             values = sorted(
                 v for v in pc.unique(column.cast(pa.string())).to_pylist() if v is not None
             )
             attributes.append(Attribute(field.name, "nominal", tuple(values)))
-        elif pa.types.is_boolean(field.type):
-            attributes.append(Attribute(field.name, "nominal", ("false", "true")))
-        elif pa.types.is_floating(field.type) or pa.types.is_integer(field.type):
-            attributes.append(Attribute(field.name, "numeric"))
         else:
-            raise FormatError(
-                f"column {field.name!r} of type {field.type} has no place in ARFF;"
-                " use Parquet, or flatten it first"
-            )
+            attributes.append(_number_or_truth(field, "numeric"))
     return tuple(attributes)
+
+
+def _number_or_truth(field: pa.Field, number: AttributeType) -> Attribute:
+    if pa.types.is_boolean(field.type):
+        return Attribute(field.name, "nominal", ("false", "true"))
+    return Attribute(field.name, number)
 
 
 def write_arff(
@@ -279,7 +242,8 @@ def write_arff(
     Raises
     ------
     FormatError
-        For infinite values, names or values that aren't ASCII, and types without a place in ARFF.
+        For infinite values, names or values that aren't ASCII, integers that a floating-point
+        number can't hold, and types without a place in ARFF.
     """
     with Path(path).open("w", encoding="ascii", newline="\n") as file:
         render_arff(table, file, relation=relation, attributes=attributes, comment=comment)
@@ -295,58 +259,91 @@ def render_arff(
 ) -> None:
     """Write as `write_arff` does, into an open text file."""
     attributes = attributes_of(table) if attributes is None else tuple(attributes)
-    for line in comment.splitlines():
-        file.write(f"% {_ascii(line, 'comment')}\n")
-    file.write(f"@RELATION {_quote(relation)}\n\n")
-    for attribute in attributes:
-        file.write(f"@ATTRIBUTE {_quote(attribute.name)} {_declared(attribute)}\n")
-    file.write("\n@DATA\n")
-    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        columns = [
-            _as_text(column, attribute)
-            for column, attribute in zip(batch.columns, attributes, strict=True)
-        ]
-        if batch.num_rows:
-            rows = pc.binary_join_element_wise(*columns, ",")
-            file.write("\n".join(rows.to_pylist()))
-            file.write("\n")
+    file.write(render_header(relation, attributes, comment))
+    for rows in _rendered(table.to_batches(max_chunksize=_ROWS_AT_ONCE), attributes):
+        file.write(str(rows, "ascii"))
 
 
-def _declared(attribute: Attribute) -> str:
-    if attribute.type == "nominal":
-        return "{" + ", ".join(_quote(v) for v in attribute.values or ()) + "}"
-    return {"numeric": "NUMERIC", "string": "STRING"}[attribute.type]
+def write_stream(stream: TableStream, path: Path, *, name: str = "table") -> None:
+    """Write a dense, plain-ASCII ARFF file of a table in batches.
+
+    Text of at most a thousand values is nominal, other text a string. Types and roles stand in a
+    comment, by which they are found again here.
+
+    Parameters
+    ----------
+    stream : TableStream
+    path : Path
+    name : str
+        The relation's.
+
+    Raises
+    ------
+    FormatError
+        As `write_arff` does.
+    """
+    schema = stream.schema
+    check_names(schema.names, path.name)
+    kinds = [plain_type(f, "ARFF") for f in schema]
+    texts = [f.name for f, k in zip(schema, kinds, strict=True) if pa.types.is_string(k)]
+    with rereadable(stream, path, needed=bool(texts)) as again:
+        values = distinct_texts(again.batches, texts, most=_MOST_VALUES)
+        attributes = []
+        for field, kind in zip(schema, kinds, strict=True):
+            if field.name in texts:
+                found = values[field.name]
+                nominal = found is not None
+                attributes.append(Attribute(field.name, "nominal" if nominal else "string", found))
+            else:
+                number: AttributeType = "integer" if pa.types.is_integer(kind) else "numeric"
+                attributes.append(_number_or_truth(field, number))
+        header = render_header(name, attributes)
+        note = f"{NOTE}{note_of(schema)}\n"
+        with path.open("wb") as file:
+            file.write(note.encode("ascii") + header.encode("ascii"))
+            for rows in _rendered(_smaller(again.batches), attributes):
+                file.write(rows)
+
+
+def _smaller(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+            yield batch.slice(start, _ROWS_AT_ONCE)
+
+
+def _rendered(
+    batches: Iterable[pa.RecordBatch], attributes: Sequence[Attribute]
+) -> Iterator[memoryview]:
+    """Return the rows' text, batch by batch."""
+
+    def text(batch: pa.RecordBatch) -> memoryview:
+        columns = [_as_text(c, a) for c, a in zip(batch.columns, attributes, strict=True)]
+        columns[-1] = pc.binary_join_element_wise(columns[-1], "\n", "")
+        rows = pc.binary_join_element_wise(*columns, ",")
+        # the text of all rows stands in one piece behind their offsets
+        _, offsets, content = rows.buffers()
+        ends = memoryview(offsets).cast("i")
+        return memoryview(content)[ends[rows.offset] : ends[rows.offset + len(rows)]]
+
+    return in_order(text, (b for b in batches if b.num_rows))
 
 
 def _as_text(column: pa.Array, attribute: Attribute) -> pa.Array:
-    if attribute.type == "numeric":
+    if attribute.type in {"numeric", "integer"}:
         if pa.types.is_floating(column.type):
+            if pa.types.is_float16(column.type):
+                column = column.cast(pa.float32())
             column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
             if pc.any(pc.is_inf(column)).as_py():
                 raise FormatError(
                     f"column {attribute.name!r} holds an infinite value, which ARFF can't say"
                 )
+        check_exact(column, attribute.name, "ARFF")
         return pc.fill_null(column.cast(pa.string()), "?")
     text = column.cast(pa.string())
-    quoted = {v: _quote(v) for v in pc.unique(text).to_pylist() if v is not None}
+    quoted = {v: quote(v) for v in pc.unique(text).to_pylist() if v is not None}
     if any(k != v for k, v in quoted.items()):
         encoded = text.dictionary_encode()
         words = pa.array([quoted[v] for v in encoded.dictionary.to_pylist()], pa.string())
         text = pa.DictionaryArray.from_arrays(encoded.indices, words).cast(pa.string())
     return pc.fill_null(text, "?")
-
-
-def _quote(text: str) -> str:
-    _ascii(text, "name or value")
-    if _PLAIN.fullmatch(text):
-        return text
-    if any(ord(c) < 32 for c in text):
-        raise FormatError(f"{text!r} holds a control character, which ARFF can't say")
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _ascii(text: str, what: str) -> str:
-    if not text.isascii():
-        raise FormatError(f"{what} {text!r} is not plain ASCII, which OpenML requires of ARFF")
-    return text

@@ -23,6 +23,7 @@ from hepml_tasks.spec.task import (
     SimulatorSpec,
     SplitSpec,
     SuiteSpec,
+    TableSpec,
     TaskSpec,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "SimulatorSpec",
     "SplitSpec",
     "SuiteSpec",
+    "TableSpec",
     "TaskSpec",
     "find_suite",
     "find_task",

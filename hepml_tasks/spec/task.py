@@ -97,6 +97,39 @@ class ColumnSpec:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TableSpec:
+    """How the table is taken out of a file that holds more, or other, than a plain table.
+
+    Parameters
+    ----------
+    tree : str, optional
+        The TTree of a ROOT file; needed where it has several.
+    member : str, optional
+        The file in a zip archive, or the group or dataset in an HDF5 file.
+    columns : mapping of str to str
+        The columns by name, each an expression of the file's own, such as
+        ``{"pt": "sqrt(px**2 + py**2)"}``; all columns of the file by default.
+    selection : str, optional
+        An expression that is true for the rows to keep.
+    flatten : bool
+        Give each element of the lists a row of its own, values beside them repeated.
+    pad : int, optional
+        Give lists that many columns, ``name_0``, ``name_1`` and on, null beyond their end.
+    """
+
+    tree: str | None = Field(default=None, min_length=1)
+    member: str | None = Field(default=None, min_length=1)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    selection: str | None = Field(default=None, min_length=1)
+    flatten: bool = False
+    pad: int | None = Field(default=None, ge=1, le=10_000)
+
+    def __post_init__(self) -> None:
+        if self.flatten and self.pad is not None:
+            raise ValueError("give either flatten or pad, not both")
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DatasetSpec:
     """A public dataset: what it is called, where it comes from, how it may be used.
 
@@ -127,6 +160,8 @@ class DatasetSpec:
         The number that stands for "undefined" in the file and becomes a null.
     columns : mapping of str to ColumnSpec
         What is declared of columns, by name; any of them may be left out.
+    table : TableSpec, optional
+        How the table is taken out of the file, where it isn't the whole of a plain table.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_\-.(),]{1,128}$")
@@ -144,8 +179,11 @@ class DatasetSpec:
     rows: int | None = Field(default=None, gt=0)
     undefined: float | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
+    table: TableSpec | None = None
 
     def __post_init__(self) -> None:
+        if self.table is not None and self.simulator is not None:
+            raise ValueError("table: says how a file is read, and there is none: remove it")
         if bool(self.files) == (self.simulator is not None):
             raise ValueError("give either files or a simulator, not both and not none")
         if len(self.files) > 1:
