@@ -34,9 +34,23 @@ def state_dir() -> Path:
 
 
 def mirrors() -> tuple[str, ...]:
-    """Return the base locations, folders or URLs, that hold copies of published files.
+    """Return the places, folders, URLs or records, that hold copies of published files.
 
     ``HEPML_MIRRORS`` lists them with commas between, nearest first.
     """
     listed = os.environ.get("HEPML_MIRRORS", "")
     return tuple(m.strip() for m in listed.split(",") if m.strip())
+
+
+def zenodo_url() -> str:
+    """Return the base address of Zenodo: ``HEPML_ZENODO_URL``, such as its sandbox's."""
+    return _address("HEPML_ZENODO_URL", "https://zenodo.org")
+
+
+def cernopendata_url() -> str:
+    """Return the base address of the CERN Open Data portal: ``HEPML_CERNOPENDATA_URL``."""
+    return _address("HEPML_CERNOPENDATA_URL", "https://opendata.cern.ch")
+
+
+def _address(variable: str, default: str) -> str:
+    return (os.environ.get(variable, "").strip() or default).rstrip("/")

@@ -24,6 +24,7 @@ from hepml_tasks.data.kept import (
     set_aside,
     write_record,
 )
+from hepml_tasks.data.sources.addresses import is_record, places_of
 from hepml_tasks.data.transports import transport_of
 from hepml_tasks.data.transports.local import local_path
 from hepml_tasks.errors import ChecksumError, DataError, HepmlError, OutputError
@@ -132,7 +133,7 @@ def _fetch(file: FileSpec, dataset: str, progress: bool, stop: threading.Event) 
         return kept
     failures: list[str] = []
     wrong: ChecksumError | None = None
-    for place in _places(file, dataset):
+    for place in _places(file, dataset, failures):
         try:
             if transport_of(place) is None:
                 return _in_place(local_path(place), file, kept)
@@ -154,14 +155,27 @@ def _fetch(file: FileSpec, dataset: str, progress: bool, stop: threading.Event) 
     )
 
 
-def _places(file: FileSpec, dataset: str) -> Iterator[str]:
+def _places(file: FileSpec, dataset: str, failures: list[str]) -> Iterator[str]:
+    """Give where the file may be; a record that can't be asked for it is one of the failures."""
     for base in settings.mirrors():
+        if is_record(base):
+            yield from _asked(base, file, failures)
+            continue
         for below in (file.name, f"{dataset}/{file.name}"):
             place = f"{base.removesuffix('/')}/{below}"
             remote = transport_of(place) is not None
             if remote or below == file.name or Path(place).is_file():
                 yield place
-    yield from file.urls
+    for url in file.urls:
+        yield from _asked(url, file, failures)
+
+
+def _asked(address: str, file: FileSpec, failures: list[str]) -> tuple[str, ...]:
+    try:
+        return places_of(address, file)
+    except DataError as error:
+        failures.append(str(error))
+        return ()
 
 
 def _in_place(path: Path, file: FileSpec, kept: Path) -> Path:

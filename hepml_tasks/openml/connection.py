@@ -21,6 +21,9 @@ import requests
 import xmltodict
 
 from hepml_tasks import settings
+from hepml_tasks.data.origins import origin_of
+from hepml_tasks.data.transports import shown
+from hepml_tasks.data.transports.http import password_of
 from hepml_tasks.errors import ServerError, UnknownNameError, UnreachableError
 from hepml_tasks.formats.atomic import write_atomically
 
@@ -34,6 +37,19 @@ LOCAL = "local"
 
 _BASE = "/api/v1/xml"
 _TIMEOUT = (10, 300)
+
+
+class _Session(requests.Session):
+    """Takes no password out of ~/.netrc for the host that a redirect leads to."""
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Drop what was for the first host; called by `requests`."""
+        first, then = str(response.request.url), str(prepared_request.url)
+        if origin_of(first) != origin_of(then):
+            prepared_request.headers.pop("Authorization", None)
+
 
 Files = Mapping[str, tuple[str, str | bytes]]
 """The files of a post by field: each a name and its content."""
@@ -173,15 +189,31 @@ class Connection:
 
     def _send(self, method: str, url: str, **content: Any) -> requests.Response:
         try:
-            return requests.request(
-                method, url, timeout=_TIMEOUT, headers={"User-Agent": "hepml_tasks"}, **content
-            )
+            with _Session() as session:
+                answer = session.request(
+                    method,
+                    url,
+                    timeout=_TIMEOUT,
+                    headers={"User-Agent": "hepml_tasks"},
+                    # given so that requests doesn't look for passwords in ~/.netrc
+                    auth=password_of(url),
+                    # a form with the key goes to the server that was named, and to no other
+                    allow_redirects=method == "GET",
+                    **content,
+                )
         except requests.RequestException as error:
             problem = type(error).__name__
             raise UnreachableError(
                 f"{self.root} does not answer ({problem}); is the server running? What is finished"
                 " stays in the spool: the same command sends it later"
             ) from error
+        if answer.is_redirect and method != "GET":
+            there = shown(urljoin(url, answer.headers["Location"]))
+            raise ServerError(
+                f"{method} {shown(url)}: leads to {there}, where no key is sent; name the server by"
+                " the address that it has"
+            )
+        return answer
 
     def _xml(self, method: str, path: str, answer: requests.Response) -> dict[str, Any]:
         where = f"{method} {self.server}/{path}"

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from hepml_tasks import __version__
+from hepml_tasks.data.origins import origin_of
+from hepml_tasks.data.sources.credentials import headers_for, remedy_for
 from hepml_tasks.data.transports import BLOCK, ChangedError, Opened, PassingError, shown
 from hepml_tasks.errors import DataError
 
@@ -38,20 +40,56 @@ _REASONS = {
 }
 
 
+class RefusedError(DataError):
+    """An answer that asking again doesn't change.
+
+    Parameters
+    ----------
+    message : str
+    status : int
+        Its HTTP status.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 @contextmanager
 def open_at(address: str, offset: int, version: str | None) -> Iterator[Opened]:
     """Open a web address, as `hepml_tasks.data.transports.Transport` says."""
-    import requests
-    import urllib3
-
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
         if version is not None:
             headers["If-Range"] = version
+    with answer_of(address, headers) as answer:
+        yield _opened(answer, address, offset, version)
+
+
+@contextmanager
+def answer_of(address: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+    """Get a web address: a key is sent to its own archive alone, however often it redirects.
+
+    Parameters
+    ----------
+    address : str
+    headers : mapping
+        Of the request; none of them a key.
+
+    Raises
+    ------
+    PassingError
+        If it may be had later.
+    DataError
+        If not.
+    """
+    import requests
+    import urllib3
+
     try:
         with _session() as session, _follow(session, address, headers) as answer:
-            yield _opened(answer, address, offset, version)
+            yield answer
     except requests.exceptions.InvalidSchema as error:
         # a proxy's scheme is meant: ours was looked at before
         raise DataError(f"{shown(address)}: {error}") from error
@@ -75,17 +113,10 @@ def _session() -> requests.Session:
 
 def _follow(session: requests.Session, address: str, headers: Mapping[str, str]) -> Any:
     """Get an address and follow redirects; a key goes no further than the first origin."""
-    try:
-        from hepml_tasks.data.sources.credentials import headers_for
-    except ModuleNotFoundError:
-
-        def headers_for(url: str) -> dict[str, str]:  # noqa: ARG001
-            return {}
-
-    origin, seen = _origin(address), {address}
+    origin, seen = origin_of(address), {address}
     url, trusted = address, True
     for _ in range(_REDIRECTS):
-        trusted = trusted and _origin(url) == origin
+        trusted = trusted and origin_of(url) == origin
         secret = headers_for(url) if trusted else {}
         answer = session.get(
             url,
@@ -94,7 +125,7 @@ def _follow(session: requests.Session, address: str, headers: Mapping[str, str])
             timeout=TIMEOUT,
             allow_redirects=False,
             # given so that requests doesn't look for passwords in ~/.netrc
-            auth=_password_of(url) if trusted else _nobody,
+            auth=password_of(url) if trusted else _nobody,
         )
         if not (answer.is_redirect or answer.is_permanent_redirect):
             _check_status(answer, address, offset="Range" in headers)
@@ -113,21 +144,12 @@ def _follow(session: requests.Session, address: str, headers: Mapping[str, str])
     raise DataError(f"{shown(address)}: redirects more than {_REDIRECTS} times")
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        told = parts.port
-    except ValueError as error:
-        raise DataError(f"{shown(url)}: is no address ({error}); correct it") from error
-    port = told or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname, port
-
-
 def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _password_of(url: str) -> Any:
+def password_of(url: str) -> Any:
+    """Return what signs a request with the password in its address, or leaves it as it is."""
     from requests.auth import HTTPBasicAuth
     from requests.utils import get_auth_from_url
 
@@ -147,7 +169,8 @@ def _check_status(answer: requests.Response, address: str, *, offset: bool) -> N
     message = f"{shown(address)}: {urlsplit(answer.url).hostname} {what}"
     if status in _BROKEN:
         raise PassingError(message, retry_after(answer.headers.get("Retry-After")))
-    raise DataError(message)
+    remedy = remedy_for(answer.url) if status in {401, 403} else ""
+    raise RefusedError(message + remedy, status)
 
 
 def retry_after(value: str | None) -> float | None:
@@ -181,7 +204,7 @@ def _opened(answer: requests.Response, address: str, offset: int, version: str |
     blocks = _blocks(answer)
     if begin == 0:
         first = next(blocks, b"")
-        if _is_page(first, answer.headers.get("Content-Type", ""), address):
+        if is_page(first, answer.headers.get("Content-Type", ""), address):
             raise DataError(
                 f"{shown(address)}: answers with a web page and not with the file (a login page,"
                 " or a page that says what is wrong); look at it in a browser"
@@ -210,7 +233,8 @@ def _version(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def _is_page(first: bytes, content_type: str, address: str) -> bool:
+def is_page(first: bytes, content_type: str, address: str) -> bool:
+    """Whether an answer is a web page where something else is asked for."""
     if urlsplit(address).path.lower().endswith((".html", ".htm", ".xhtml", ".xml")):
         return False
     start = first[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
