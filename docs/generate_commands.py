@@ -26,7 +26,10 @@ Where things are kept can be set by the environment:
 |---|---|---|
 | `HEPML_CACHE` | folder of downloaded and derived data | `hepml` in the user's cache folder |
 | `HEPML_SPOOL` | folder of run folders | `hepml/spool` in the user's data folder |
-| `HEPML_MIRRORS` | folders or URLs that have copies of files; commas between | none |
+| `HEPML_MIRRORS` | folders, URLs or records that have copies of files; commas between | none |
+| `HEPML_ZENODO_URL` | address of Zenodo, its sandbox or a proxy of it | `https://zenodo.org` |
+| `HEPML_CERNOPENDATA_URL` | address of the CERN Open Data portal | `https://opendata.cern.ch` |
+| `ZENODO_TOKEN`, `HEPML_ZENODO_TOKEN_FILE` | Zenodo token, or the file with it | none |
 | `OPENML_APIKEY` | API key of the server that a command names | openml's own config file |
 | `HEPML_COMMIT`, `HEPML_IMAGE` | commit and image in a run's record | found out if possible |
 """

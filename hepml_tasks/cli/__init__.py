@@ -16,6 +16,7 @@ import click
 
 from hepml_tasks.cli.bot import bot
 from hepml_tasks.cli.cache import cache
+from hepml_tasks.cli.data import data
 from hepml_tasks.cli.demo import demo
 from hepml_tasks.cli.evaluate import evaluate
 from hepml_tasks.cli.flows import flows
@@ -50,6 +51,7 @@ for command in (
     run,
     evaluate,
     verify,
+    data,
     bot,
     spool,
     serve,

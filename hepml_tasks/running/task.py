@@ -81,14 +81,13 @@ class Task:
     @cached_property
     def splits(self) -> list[Split]:
         """The rows that train and are tested, a fold each."""
-        events, split = self.events, self.split
-        if isinstance(split, KFold):
-            folds = stratified_kfold(events.y, split.folds, split.seed)
-            return [Split(0, fold, *rows) for fold, rows in enumerate(folds)]
-        if isinstance(split, HoldOut):
-            return [Split(0, 0, *stratified_holdout(events.y, split.fraction, split.seed))]
-        column = events.table[self.spec.roles.split].to_numpy(zero_copy_only=False)
-        return [Split(0, 0, *by_column(column, split.train, split.test))]
+        column = self.spec.roles.split
+        marks = None if column is None else self.events.table[column]
+        return rows_of(
+            self.split,
+            self.events.y,
+            None if marks is None else marks.to_numpy(zero_copy_only=False),
+        )
 
     def evaluation_spec(self) -> EvaluationSpec:
         """Return what an evaluator needs to know, the class sums made explicit."""
@@ -114,6 +113,28 @@ class Task:
             data_sha256=self.events.sha256,
             splits_sha256=splits_sha256(self.splits),
         )
+
+
+def rows_of(
+    split: SplitSpec, y: npt.NDArray[np.str_], marks: npt.NDArray[Any] | None
+) -> list[Split]:
+    """Return the rows that train and are tested in each fold of a split.
+
+    Parameters
+    ----------
+    split : KFold, HoldOut or Official
+    y : ndarray of str of shape (n_events,)
+        The class of each event.
+    marks : ndarray of shape (n_events,), optional
+        What the split's column says of each event; an official split needs it.
+    """
+    if isinstance(split, KFold):
+        folds = stratified_kfold(y, split.folds, split.seed)
+        return [Split(0, fold, *rows) for fold, rows in enumerate(folds)]
+    if isinstance(split, HoldOut):
+        return [Split(0, 0, *stratified_holdout(y, split.fraction, split.seed))]
+    assert marks is not None  # noqa: S101 - the spec's own rule
+    return [Split(0, 0, *by_column(marks, split.train, split.test))]
 
 
 def load_task(

@@ -58,7 +58,7 @@ def test_a_file_with_a_wrong_checksum(hepml, own_file):
 def test_a_truncated_gzip(hepml, own_file):
     task = own_file(lambda content: content[:-4000])
     line = one_line(hepml("run", task, "--flow", "prior"))
-    assert "events.csv.gz: can't be read as csv.gz" in line
+    assert "events.csv.gz: can't be read as gzip" in line
     assert "is the file whole?" in line
 
 
