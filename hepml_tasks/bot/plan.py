@@ -59,7 +59,8 @@ def plan(
     ----------
     tasks : sequence of Task
     flows : sequence of Flow
-        A flow whose package isn't installed raises `MissingExtraError`.
+        A flow whose package isn't installed raises `MissingExtraError`; one that a task's type
+        doesn't suit is left out for that task.
     spool : Path
     connection : Connection, optional
         The server whose runs count as done. Nothing is written there.
@@ -78,6 +79,8 @@ def plan(
             runs = {} if task_id is None else runs_on(connection, task_id)
             there = {d.get("key", "") for d in runs.values()}
         for flow in flows:
+            if not flow.suits(task.spec.type):
+                continue
             estimator = flow.build()
             for seed in seeds:
                 name = run_name(task, flow.name, estimator, seed)

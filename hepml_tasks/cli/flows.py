@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hepml_tasks.cli import options
+
+if TYPE_CHECKING:
+    from hepml_tasks.flows import Flow
 
 
 @click.command()
@@ -19,13 +24,27 @@ def flows(as_json: bool) -> None:
     if as_json:
         options.print_json(
             [
-                {"name": f.name, "title": f.title, "available": f.is_available()}
+                {
+                    "name": f.name,
+                    "title": f.title,
+                    "types": list(f.types),
+                    "available": f.is_available(),
+                }
                 for f in FLOWS.values()
             ]
         )
         return
     rows = [
-        (f.name, f.title, "" if f.is_available() else f"needs pip install 'hepml_tasks[{f.needs}]'")
+        (
+            f.name,
+            f.title,
+            _kind(f),
+            "" if f.is_available() else f"needs pip install 'hepml_tasks[{f.needs}]'",
+        )
         for f in FLOWS.values()
     ]
-    options.print_table(("flow", "what", ""), rows)
+    options.print_table(("flow", "what", "for", ""), rows)
+
+
+def _kind(flow: Flow) -> str:
+    return "numbers" if flow.types == ("regression",) else "classes"

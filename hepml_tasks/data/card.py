@@ -150,7 +150,13 @@ def _number(value: float | None) -> str:
 
 
 def _classes(spec: TaskSpec, table: pa.Table | None) -> str:
-    text = f"## Classes and weights\n\nSignal is `{spec.roles.target}` = `{spec.roles.positive}`."
+    target = spec.roles.target
+    if spec.type == "regression":
+        text = f"## Target and weights\n\nWhat is predicted is the number `{target}`."
+    elif spec.roles.positive is None:
+        text = f"## Classes and weights\n\nThe class is `{target}`."
+    else:
+        text = f"## Classes and weights\n\nSignal is `{target}` = `{spec.roles.positive}`."
     if spec.roles.weight:
         text += f" `{spec.roles.weight}` is the physical weight of an event."
     else:
@@ -160,7 +166,7 @@ def _classes(spec: TaskSpec, table: pa.Table | None) -> str:
             " Sums of weights of any part of the data are scaled, class by class, to those at full"
             " luminosity."
         )
-    if table is None and not spec.class_sums:
+    if spec.type == "regression" or (table is None and not spec.class_sums):
         return text
     header = ("class", "events", "sum of weights", "at full luminosity")
     if table is None:
@@ -179,17 +185,22 @@ def _classes(spec: TaskSpec, table: pa.Table | None) -> str:
 
 
 def _splits(spec: TaskSpec) -> str:
-    rows = [(f"`{s.name}`", describe_split(s, spec.roles.split)) for s in spec.splits]
+    numbers = spec.type == "regression"
+    rows = [
+        (f"`{s.name}`", describe_split(s, spec.roles.split, numbers=numbers)) for s in spec.splits
+    ]
     return "## Splits\n\nThe first is the default.\n\n" + _table(("split", "what"), rows)
 
 
-def describe_split(split: SplitSpec, column: str | None) -> str:
+def describe_split(split: SplitSpec, column: str | None, *, numbers: bool = False) -> str:
     """Tell a split in one line."""
     if isinstance(split, KFold):
-        return f"{split.folds}-fold cross-validation, stratified by class, seed {split.seed}"
+        how = "" if numbers else ", stratified by class"
+        return f"{split.folds}-fold cross-validation{how}, seed {split.seed}"
     if isinstance(split, HoldOut):
         share = f"{100 * split.fraction:g} %"
-        return f"{share} of the events held back for the test, stratified, seed {split.seed}"
+        how = "" if numbers else ", stratified"
+        return f"{share} of the events held back for the test{how}, seed {split.seed}"
     train, test = ", ".join(split.train), ", ".join(split.test)
     text = f"the publisher's: {column} = {train} trains, {test} tests"
     parts = "; ".join(f"{n} is {', '.join(values)}" for n, values in split.partitions.items())
@@ -224,7 +235,8 @@ def _loading(spec: TaskSpec, files: Sequence[Distribution]) -> str:
             "import pandas as pd",
             "",
             f'table = pd.read_parquet("{named[".parquet"]}")',
-            f'y = table["{spec.roles.target}"] == "{spec.roles.positive}"',
+            f'y = table["{spec.roles.target}"]'
+            + ("" if spec.roles.positive is None else f' == "{spec.roles.positive}"'),
         ]
         if spec.roles.weight:
             python.append(f'w = table["{spec.roles.weight}"]')

@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,18 +33,18 @@ class Events:
     features : tuple of str
         The columns that a model may see, in the table's order.
     y : ndarray of shape (n_events,)
-        The class, as text.
+        The class, as text; the number that a regression predicts.
     weight : ndarray of shape (n_events,), optional
         The physical weight.
     event_id : ndarray of shape (n_events,)
         The event's number; the row's where the data have none.
     class_sums : mapping of str to float
-        Each class's sum of weights at full luminosity.
+        Each class's sum of weights at full luminosity; empty for a regression.
     """
 
     table: pa.Table
     features: tuple[str, ...]
-    y: npt.NDArray[np.str_]
+    y: npt.NDArray[Any]
     weight: npt.NDArray[np.float64] | None
     event_id: npt.NDArray[np.int64]
     class_sums: Mapping[str, float]
@@ -85,7 +85,8 @@ def load_events(spec: TaskSpec, *, progress: bool = False) -> Events:
     ColumnError
         For a column that the spec names and the data lack: the message names the nearest.
     DataError
-        For undefined labels or weights, infinite values, or other than two classes.
+        For undefined labels or weights, infinite values, or other classes than the task's type
+        has.
     """
     table = load_table(spec.dataset, progress=progress)
     return take_apart(table, spec)
@@ -111,16 +112,6 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
         _check_numbers(table[column], column, name)
     if table[roles.target].null_count:
         raise DataError(f"dataset {name}: column {roles.target!r} (target) has undefined values")
-    # each class once, and a number an event: a text an event costs more than the file's reading
-    coded = pc.dictionary_encode(table[roles.target].cast(pa.string()).combine_chunks())
-    classes = np.asarray(coded.dictionary.to_pylist(), dtype=np.str_)
-    labels = classes[coded.indices.to_numpy()]
-    found = sorted(classes.tolist())
-    if len(found) != 2 or roles.positive not in found:
-        raise DataError(
-            f"dataset {name}: column {roles.target!r} holds {', '.join(found)[:60]};"
-            f" task {spec.name} needs two classes, one of them {roles.positive!r}"
-        )
     weight = None
     if roles.weight is not None:
         column = table[roles.weight]
@@ -130,6 +121,11 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
         event_id = table[roles.event_id].to_numpy().astype(np.int64)
     else:
         event_id = np.arange(table.num_rows, dtype=np.int64)
+    if spec.type == "regression":
+        _check_numbers(table[roles.target], roles.target, name)
+        target = table[roles.target].cast(pa.float64()).to_numpy()
+        return Events(table, features, target, weight, event_id, {})
+    labels, found = _classes(table, spec)
     values = np.ones(len(labels)) if weight is None else weight
     sums = spec.class_sums or {c: float(values[labels == c].sum()) for c in found}
     if set(sums) != set(found):
@@ -138,6 +134,24 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
             f" names {', '.join(sorted(sums))}"
         )
     return Events(table, features, labels, weight, event_id, dict(sums))
+
+
+def _classes(table: pa.Table, spec: TaskSpec) -> tuple[npt.NDArray[np.str_], list[str]]:
+    """Return the class of each event, and the sorted classes."""
+    target = spec.roles.target
+    # each class once, and a number an event: a text an event costs more than the file's reading
+    coded = pc.dictionary_encode(table[target].cast(pa.string()).combine_chunks())
+    classes = np.asarray(coded.dictionary.to_pylist(), dtype=np.str_)
+    found = sorted(classes.tolist())
+    holds = f"dataset {spec.dataset.name}: column {target!r} holds {', '.join(found)[:60]};"
+    if spec.type == "multiclass-classification":
+        if len(found) < 3:
+            raise DataError(f"{holds} task {spec.name} needs three classes or more")
+    elif len(found) != 2 or spec.roles.positive not in found:
+        raise DataError(
+            f"{holds} task {spec.name} needs two classes, one of them {spec.roles.positive!r}"
+        )
+    return classes[coded.indices.to_numpy()], found
 
 
 def _check_numbers(column: pa.ChunkedArray, name: str, dataset: str, *, nulls: bool = True) -> None:

@@ -34,7 +34,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     """Evaluate one job; an error becomes part of the answer."""
     try:
         spec = from_mapping(job["spec"], EvaluationSpec, origin="evaluation spec")
-        predictions = read_predictions(Path(job["predictions"]), positive=spec.positive)
+        predictions = read_predictions(Path(job["predictions"]), spec)
         check_against_splits(predictions, _splits(job["splits"]), origin="predictions")
         truth = _truth(job["dataset"], json.dumps(job["spec"], sort_keys=True))
         return {"job": job.get("job"), **evaluate(predictions, truth, spec).to_json()}

@@ -18,7 +18,7 @@ from hepml_tasks.spec import EvaluationSpec
 Labels = npt.NDArray[np.str_]
 Floats = npt.NDArray[np.float64]
 
-_FROM_PREDICTIONS = frozenset({"selection", "labels", "score", "probability"})
+_FROM_CLASSES = frozenset({"selection", "labels", "score", "probability"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,22 +27,27 @@ class Truth:
 
     Parameters
     ----------
-    y : ndarray of str, shape (n_events,)
+    y : ndarray of str, or of float64 for a regression, shape (n_events,)
     weight : ndarray of float64, optional
     event_id : ndarray of int64
     partition : ndarray of str, optional
         The value of the column that names the partitions.
     """
 
-    y: Labels
+    y: npt.NDArray[Any]
     weight: Floats | None
     event_id: npt.NDArray[np.int64]
     partition: Labels | None = None
 
+    @property
+    def is_regression(self) -> bool:
+        """Whether numbers are predicted, and not classes."""
+        return bool(np.issubdtype(self.y.dtype, np.number))
+
     @cached_property
     def n_classes(self) -> int:
-        """The number of classes."""
-        return len(set(self.y.tolist()))
+        """The number of classes; 0 for a regression."""
+        return 0 if self.is_regression else len(set(self.y.tolist()))
 
 
 @dataclass(frozen=True)
@@ -176,14 +181,16 @@ def obstacle(metric: Metric, truth: Truth) -> str | None:
     str or None
         The end of a sentence that begins with the metric's name.
     """
-    if metric.needs not in _FROM_PREDICTIONS:
+    if truth.is_regression and metric.needs != "regression":
+        return f"needs {metric.needs}, which predictions of a number don't have"
+    if not truth.is_regression and metric.needs not in _FROM_CLASSES:
         return f"needs {metric.needs}, which predictions of a class don't have"
     if metric.columns:
         return (
             f"needs {', '.join(metric.columns)} for each event beside the predictions;"
             " call hepml_tasks.metrics.score with it"
         )
-    if metric.needs != "labels" and truth.n_classes > 2:
+    if metric.needs not in {"labels", "regression"} and truth.n_classes > 2:
         return f"is for two classes; the dataset has {truth.n_classes}"
     return None
 
@@ -193,7 +200,8 @@ def in_order(predictions: Predictions) -> Predictions:
     order = np.lexsort((predictions.row, predictions.fold, predictions.repeat))
     if (order[1:] > order[:-1]).all():
         return predictions
-    columns = {f.name: getattr(predictions, f.name)[order] for f in fields(predictions)}
+    given = {f.name: getattr(predictions, f.name) for f in fields(predictions)}
+    columns: dict[str, Any] = {k: None if v is None else v[order] for k, v in given.items()}
     return Predictions(**columns)
 
 
@@ -267,10 +275,10 @@ class Sample:
         labels, predicted = truth.y[row], predictions.predicted[where]
         self.y_true: npt.NDArray[Any] = labels
         self.y_pred: npt.NDArray[Any] = predicted
-        if truth.n_classes <= 2:
+        if spec.positive is not None and truth.n_classes <= 2:
             self.y_true = (labels == spec.positive).astype(np.int64)
             self.y_pred = (predicted == spec.positive).astype(np.int64)
-        self.y_score = predictions.score[where]
+        self.y_score = None if predictions.score is None else predictions.score[where]
         weight = np.ones(len(row)) if truth.weight is None else truth.weight[row]
         self.weight = weight * share
         self.event_id = truth.event_id[row]
@@ -279,7 +287,7 @@ class Sample:
     def arguments(self, metric: Metric) -> dict[str, Any]:
         """Return what a metric is computed from, as `hepml_tasks.metrics.score` takes it."""
         given: dict[str, Any] = {"y_true": self.y_true}
-        if metric.needs in {"selection", "labels"}:
+        if metric.needs in {"selection", "labels", "regression"}:
             given["y_pred"] = self.y_pred
         else:
             given["y_score"] = self.y_score
@@ -306,7 +314,7 @@ def pooled(predictions: Predictions, truth: Truth, spec: EvaluationSpec) -> Samp
 
 
 def _signal_and_background(spec: EvaluationSpec) -> tuple[float, float] | None:
-    if spec.class_sums is None:
+    if spec.class_sums is None or spec.positive is None:
         return None
     background = sum(v for c, v in spec.class_sums.items() if c != spec.positive)
     return spec.class_sums[spec.positive], background

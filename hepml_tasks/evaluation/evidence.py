@@ -91,7 +91,7 @@ def from_folder(folder: RunFolder, task: Task | None = None) -> Evidence:
     if folder.is_complete:
         claims = claims_of(folder.scores, by="scores.json")
     origin = str(folder.path / "predictions.parquet")
-    predictions = from_table(folder.predictions, positive=spec.positive, origin=origin)
+    predictions = from_table(folder.predictions, spec, origin=origin)
     return _with_truth(str(folder.path), predictions, chosen, spec, claims)
 
 
@@ -110,7 +110,7 @@ def from_file(path: Path, task: Task) -> Evidence:
         Name the file and the column.
     """
     spec = task.evaluation_spec()
-    predictions = read_predictions(path, positive=spec.positive)
+    predictions = read_predictions(path, spec)
     return _with_truth(str(path), predictions, task, spec, ())
 
 

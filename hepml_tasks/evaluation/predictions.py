@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from hepml_tasks.errors import RunError, nearest
 from hepml_tasks.formats.arff import read_arff
+from hepml_tasks.spec import EvaluationSpec
 from hepml_tasks.splits import Split
 
 _CONFIDENCE = "confidence."
@@ -27,28 +28,30 @@ class Predictions:
     ----------
     repeat, fold, row : ndarray of int64, shape (n_predictions,)
         Which test event of which fold: the row in the dataset.
-    predicted : ndarray of str
-        The class: for a task with a selection, whether the event is selected.
-    score : ndarray of float64
-        The confidence in signal.
+    predicted : ndarray of str, or of float64
+        The class (for a task with a selection, whether the event is selected), or a regression's
+        number.
+    score : ndarray of float64, optional
+        The confidence in signal, where one class of two is signal.
     """
 
     repeat: npt.NDArray[np.int64]
     fold: npt.NDArray[np.int64]
     row: npt.NDArray[np.int64]
-    predicted: npt.NDArray[np.str_]
-    score: npt.NDArray[np.float64]
+    predicted: npt.NDArray[Any]
+    score: npt.NDArray[np.float64] | None
 
 
-def read_predictions(path: Path, *, positive: str) -> Predictions:
+def read_predictions(path: Path, spec: EvaluationSpec) -> Predictions:
     """Read the predictions file of an OpenML run.
 
     Parameters
     ----------
     path : Path
-        ARFF with ``repeat``, ``fold``, ``row_id``, ``prediction`` and ``confidence.CLASS``.
-    positive : str
-        The class whose confidence is the score.
+        ARFF with ``repeat``, ``fold``, ``row_id``, ``prediction`` and, of classes,
+        ``confidence.CLASS``.
+    spec : EvaluationSpec
+        Of the task; the confidence in its positive class is the score.
 
     Raises
     ------
@@ -59,10 +62,10 @@ def read_predictions(path: Path, *, positive: str) -> Predictions:
     if "row_id" in table.column_names:
         names = ["row" if n == "row_id" else n for n in table.column_names]
         table = table.rename_columns(names)
-    return from_table(table, positive=positive, origin=str(path))
+    return from_table(table, spec, origin=str(path))
 
 
-def from_table(table: pa.Table, *, positive: str, origin: str) -> Predictions:
+def from_table(table: pa.Table, spec: EvaluationSpec, *, origin: str) -> Predictions:
     """Take predictions from a table, such as a run folder's.
 
     Raises
@@ -70,29 +73,37 @@ def from_table(table: pa.Table, *, positive: str, origin: str) -> Predictions:
     RunError
         For a missing column, an undefined value or a score that isn't a finite number.
     """
-    score = f"{_CONFIDENCE}{positive}"
+    score = None if spec.positive is None else f"{_CONFIDENCE}{spec.positive}"
     for column in ("repeat", "fold", "row", "prediction", score):
-        if column not in table.column_names:
+        if column is not None and column not in table.column_names:
             raise RunError(
                 f"{origin}: column {column!r} is missing{nearest(column, table.column_names)}"
             )
-    values = _numbers(table, score, origin)
-    if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise RunError(
-            f"{origin}: column {score!r} is not a finite number in prediction {row};"
-            " every event needs a score"
-        )
-    predicted = table["prediction"]
-    if predicted.null_count:
+    predicted: npt.NDArray[Any]
+    if spec.type == "regression":
+        predicted = _finite(table, "prediction", origin)
+    elif table["prediction"].null_count:
         raise RunError(f"{origin}: column 'prediction' has undefined values")
+    else:
+        predicted = np.asarray(table["prediction"].cast(pa.string()).to_pylist())
     return Predictions(
         repeat=_numbers(table, "repeat", origin).astype(np.int64),
         fold=_numbers(table, "fold", origin).astype(np.int64),
         row=_numbers(table, "row", origin).astype(np.int64),
-        predicted=np.asarray(predicted.cast(pa.string()).to_pylist()),
-        score=values,
+        predicted=predicted,
+        score=None if score is None else _finite(table, score, origin),
     )
+
+
+def _finite(table: pa.Table, name: str, origin: str) -> npt.NDArray[np.float64]:
+    values = _numbers(table, name, origin)
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise RunError(
+            f"{origin}: column {name!r} is not a finite number in prediction {row};"
+            " every event needs a score"
+        )
+    return values
 
 
 def _numbers(table: pa.Table, name: str, origin: str) -> npt.NDArray[np.float64]:

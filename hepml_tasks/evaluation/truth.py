@@ -42,7 +42,10 @@ def truth_from_table(table: pa.Table, spec: EvaluationSpec, *, origin: str) -> T
     partition = None
     if spec.partitions is not None:
         partition = _column(table, spec.partitions.column, origin, pa.string()).astype(str)
-    y = _column(table, spec.target, origin, pa.string()).astype(str)
+    if spec.type == "regression":
+        y = _column(table, spec.target, origin, pa.float64())
+    else:
+        y = _column(table, spec.target, origin, pa.string()).astype(str)
     return Truth(y=y, weight=weight, event_id=event_id, partition=partition)
 
 

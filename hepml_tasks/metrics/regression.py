@@ -1,4 +1,4 @@
-"""Regression: energy resolution and linearity, quantiles, coverage of intervals."""
+"""Regression: errors, energy resolution and linearity, quantiles, coverage of intervals."""
 
 from __future__ import annotations
 
@@ -199,6 +199,117 @@ def energy_linearity(
             (median,) = weighted_quantiles(response[inside], part, (0.5,))
             worst = max(worst, abs(float(median) - 1))
     return worst
+
+
+def _miss(y_true: ArrayLike, y_pred: ArrayLike) -> Floats:
+    """Give predicted less true values."""
+    truth = numbers("y_true", y_true)
+    return numbers("y_pred - y_true", numbers("y_pred", y_pred, truth.size) - truth)
+
+
+def plan_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> Plan:
+    """Prepare :func:`mean_absolute_error` for many sets of weights."""
+    return plan_mean(np.abs(_miss(y_true, y_pred)))
+
+
+@register(
+    name="mean_absolute_error",
+    title="Mean absolute error",
+    needs="regression",
+    source="OpenML evaluation measure mean_absolute_error, with weights",
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    plan=plan_absolute_error,
+)
+def mean_absolute_error(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
+    r"""Mean distance of the predicted from the true value, as scikit-learn's.
+
+    .. math:: \frac{1}{W} \sum_i w_i\, |\hat y_i - y_i|
+
+    For a physicist: how far off an estimate is, in its own unit; smallest for an estimator of the
+    median.
+
+    For an ML reader: the weighted L1 loss.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_events,)
+        True and predicted values, in the same unit.
+    sample_weight : array-like of shape (n_events,), optional
+        Event weights of any sign, the total positive.
+
+    Returns
+    -------
+    float
+        In the unit of the values.
+
+    Raises
+    ------
+    MetricError
+        When an array isn't usable.
+    """
+    plan = plan_absolute_error(y_true, y_pred)
+    return plan.value(total_weights(sample_weight, np.size(y_true)))
+
+
+def plan_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> Plan:
+    """Prepare :func:`root_mean_squared_error` for many sets of weights."""
+    miss = _miss(y_true, y_pred)
+    # the square of a number that can be held need not be one
+    largest = float(np.abs(miss).max()) or 1.0
+    mean = plan_mean(np.square(miss / largest))
+
+    def evaluate(weights: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(largest * np.sqrt(mean.evaluate(weights)))
+
+    return Plan(evaluate)
+
+
+@register(
+    name="root_mean_squared_error",
+    title="Root mean squared error",
+    needs="regression",
+    source="OpenML evaluation measure root_mean_squared_error, with weights",
+    higher_is_better=False,
+    range=(0.0, math.inf),
+    plan=plan_squared_error,
+)
+def root_mean_squared_error(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
+    r"""Root of the mean squared distance of the predicted from the true value.
+
+    .. math:: \sqrt{\frac{1}{W} \sum_i w_i\, (\hat y_i - y_i)^2}
+
+    For a physicist: bias and resolution together, in the unit of the values; tails count much.
+
+    For an ML reader: scikit-learn's ``root_mean_squared_error`` with weights.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_events,)
+        True and predicted values, in the same unit.
+    sample_weight : array-like of shape (n_events,), optional
+        Event weights of any sign, the total positive.
+
+    Returns
+    -------
+    float
+        In the unit of the values.
+
+    Raises
+    ------
+    MetricError
+        When an array isn't usable, or negative weights leave a mean square below zero.
+    """
+    plan = plan_squared_error(y_true, y_pred)
+    value = plan.value(total_weights(sample_weight, np.size(y_true)))
+    if math.isnan(value):
+        raise MetricError("sample_weight: the weighted mean square is negative; it has no root")
+    return value
 
 
 def plan_pinball(y_true: ArrayLike, y_pred: ArrayLike, *, alpha: float = 0.5) -> Plan:

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepml_tasks.errors import MetricError
-from hepml_tasks.metrics.arrays import Floats, Ints, class_weights, flags, labels, vector
+from hepml_tasks.metrics.arrays import (
+    Floats,
+    Ints,
+    class_weights,
+    flags,
+    labels,
+    total_weights,
+    vector,
+)
 from hepml_tasks.metrics.registry import register
 from hepml_tasks.metrics.resampling import Plan, plan_mean
 
@@ -264,6 +272,69 @@ def predictive_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """
     plan = plan_accuracy(y_true, y_pred)
     return plan.value(np.ones(np.size(y_true)))
+
+
+def plan_balanced_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Plan:
+    """Prepare :func:`balanced_accuracy` for many sets of weights."""
+    truth = _classes("y_true", y_true)
+    right = truth == _classes("y_pred", y_pred, truth.size)
+    members = [truth == label for label in np.unique(truth)]
+
+    def evaluate(weights: Floats) -> Floats:
+        recall = np.zeros(len(weights))
+        for here in members:
+            total = weights[:, here].sum(axis=-1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                share = weights[:, here & right].sum(axis=-1) / total
+            share[total <= 0] = np.nan
+            recall += share / len(members)
+        return recall
+
+    return Plan(evaluate)
+
+
+@register(
+    name="balanced_accuracy",
+    title="Balanced accuracy",
+    needs="labels",
+    source="scikit-learn's balanced_accuracy_score",
+    range=(0.0, 1.0),
+    plan=plan_balanced_accuracy,
+)
+def balanced_accuracy(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
+    r"""Mean over the classes of the weighted share that is recognised.
+
+    .. math:: \frac{1}{K} \sum_k \frac{\sum_{y_i = k} w_i\, 1[\hat y_i = k]}{\sum_{y_i = k} w_i}
+
+    For a physicist: the mean efficiency of processes, each at its own yield: a rare one counts as
+    much as a common one, and the luminosity cancels.
+
+    For an ML reader: macro-averaged recall, of two classes or more.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_events,)
+        Classes, of any type that can be compared.
+    sample_weight : array-like of shape (n_events,), optional
+        Event weights of any sign, each class's total positive.
+
+    Returns
+    -------
+    float
+        1/K for a guess, 1 for none wrong.
+
+    Raises
+    ------
+    MetricError
+        When the shapes differ, there is no event, or a class's weights sum to zero or less.
+    """
+    plan = plan_balanced_accuracy(y_true, y_pred)
+    value = plan.value(total_weights(sample_weight, np.size(y_true)))
+    if np.isnan(value):
+        raise MetricError("sample_weight: a class sums to zero or less; give it a positive sum")
+    return value
 
 
 def _classes(name: str, values: ArrayLike, size: int | None = None) -> NDArray[Any]:

@@ -17,8 +17,10 @@ from hepml_tasks.evaluation.evidence import Evidence
 from hepml_tasks.evaluation.predictions import Predictions, read_predictions
 from hepml_tasks.evaluation.truth import read_truth
 from hepml_tasks.openml.connection import Connection, as_list
-from hepml_tasks.openml.details import ERROR_SUFFIX, parse_details
-from hepml_tasks.spec import EvaluationSpec, from_mapping, to_mapping
+from hepml_tasks.openml.details import ERROR_SUFFIX, lineage_tag, parse_details
+from hepml_tasks.openml.tags import tags_of
+from hepml_tasks.running.task import Task, load_task
+from hepml_tasks.spec import EvaluationSpec, find_task, from_mapping, task_names, to_mapping
 from hepml_tasks.splits import Split, read_split_arff
 
 # run_details has six digits of a value and three of its uncertainty
@@ -38,7 +40,8 @@ def fetch_run(
     connection : Connection
     run_id : int
     spec : EvaluationSpec, optional
-        How its task is scored; by default what a server of this package keeps with the task.
+        How its task is scored; by default what a server of this package keeps with the task. On
+        another, the task of this package that the task's tag names.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def fetch_run(
     procedure = inputs["estimation_procedure"]["oml:estimation_procedure"]
     return Evidence(
         name=f"run {run_id} of {connection.root}",
-        predictions=_predictions(connection, run_id, files["predictions"], chosen.positive),
+        predictions=_predictions(connection, run_id, files["predictions"], chosen),
         splits=_splits(connection, procedure["oml:data_splits_url"]),
         truth=_truth(connection, dataset_id, json.dumps(to_mapping(chosen), sort_keys=True)),
         spec=chosen,
@@ -75,6 +78,9 @@ def fetch_run(
 
 def _spec_of(connection: Connection, task_id: int) -> EvaluationSpec:
     if not connection.is_ours():
+        tagged = _tagged_task(connection, task_id)
+        if tagged is not None:
+            return tagged.evaluation_spec()
         raise RunError(
             f"{connection.root} doesn't say how task {task_id} is scored: name the task, or its"
             " file, with --task"
@@ -86,11 +92,23 @@ def _spec_of(connection: Connection, task_id: int) -> EvaluationSpec:
     return from_mapping(data, EvaluationSpec, origin=f"spec of task {task_id}")
 
 
-def _predictions(connection: Connection, run_id: int, url: str, positive: str) -> Predictions:
+def _tagged_task(connection: Connection, task_id: int) -> Task | None:
+    """Find the task of this package that a foreign server's task says to be, by its tag."""
+    tags = tags_of(connection, "task", task_id)
+    for name in task_names():
+        for split in find_task(name).splits:
+            if lineage_tag(name, split.name) in tags:
+                return load_task(name, split=split.name)
+    return None
+
+
+def _predictions(
+    connection: Connection, run_id: int, url: str, spec: EvaluationSpec
+) -> Predictions:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"predictions of run {run_id}.arff"
         connection.download(url, path)
-        return read_predictions(path, positive=positive)
+        return read_predictions(path, spec)
 
 
 # Several runs are usually of one task: what belongs to the task is fetched once.

@@ -15,10 +15,15 @@ from hepml_tasks.spec import TaskSpec
 
 
 def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
-    """Check that there are the two classes, and tell how rare the rarer one is."""
+    """Check that there are the classes of the task's type, and tell how rare the rarest one is.
+
+    Of a regression, that every event has a number.
+    """
     roles = spec.roles
     if not has_column(table, roles.target):
         return []
+    if spec.type == "regression":
+        return [_numbers(roles.target, table)]
     findings = []
     column = table[roles.target].cast(pa.string())
     if column.null_count:
@@ -27,7 +32,7 @@ def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
         )
     counted = pc.value_counts(column.drop_null()).to_pylist()
     counts = {c["values"]: c["counts"] for c in counted}
-    if roles.positive not in counts:
+    if roles.positive is not None and roles.positive not in counts:
         findings.append(
             Finding(
                 "classes",
@@ -35,10 +40,11 @@ def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
                 f"no event is {roles.positive!r}{nearest(roles.positive, counts)}",
             )
         )
-    if len(counts) != 2:
-        shown = ", ".join(sorted(counts)[:6])
+    several = spec.type == "multiclass-classification"
+    if len(counts) < 3 if several else len(counts) != 2:
+        shown, wanted = ", ".join(sorted(counts)[:6]), "3 or more" if several else "2"
         findings.append(
-            Finding("classes", "error", f"{len(counts)} where there have to be 2: {shown}")
+            Finding("classes", "error", f"{len(counts)} where there have to be {wanted}: {shown}")
         )
     if findings:
         return findings
@@ -47,6 +53,17 @@ def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     rare = min(counts.values()) / total
     level: Level = "warning" if rare < 0.01 else "ok"
     return [Finding("classes", level, ", ".join(shares))]
+
+
+def _numbers(target: str, table: pa.Table) -> Finding:
+    column = table[target]
+    if type_name(column.type) not in {"float", "integer"}:
+        return Finding("target", "error", f"{target} is {type_name(column.type)}, not a number")
+    bad = table.num_rows - count_true(pc.is_finite(column.cast(pa.float64())))
+    if bad:
+        return Finding("target", "error", f"{target}: undefined or infinite in {bad} events")
+    seen = pc.min_max(column).as_py()
+    return Finding("target", "ok", f"{seen['min']:.6g} … {seen['max']:.6g}")
 
 
 def check_weights(spec: TaskSpec, table: pa.Table) -> list[Finding]:
@@ -69,7 +86,7 @@ def check_weights(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     if not findings:
         seen = pc.min_max(column).as_py()
         findings.append(Finding("weights", "ok", f"{seen['min']:.6g} … {seen['max']:.6g}"))
-    if has_column(table, spec.roles.target):
+    if has_column(table, spec.roles.target) and spec.type != "regression":
         findings += _class_sums(spec, count_classes(spec, table))
     return findings
 

@@ -23,12 +23,12 @@ from hepml_tasks.splits import Split
 def run_fold(
     estimator: Any,
     X: pd.DataFrame,
-    y: npt.NDArray[np.str_],
+    y: npt.NDArray[Any],
     weight: npt.NDArray[np.float64],
     split: Split,
     *,
     class_sums: Mapping[str, float],
-    positive: str,
+    positive: str | None,
     threads: int,
     folder: Path,
 ) -> None:
@@ -39,13 +39,14 @@ def run_fold(
     estimator : scikit-learn estimator
         Unfitted; gets the training events' physical weights if its `fit` takes `sample_weight`.
     X : DataFrame of shape (n_events, n_features)
-    y : ndarray of str
+    y : ndarray of str, or of float64 for a regression
     weight : ndarray of float64
         Physical weights of all events.
     split : Split
     class_sums : mapping of str to float
         The training weights are renormalised to these, class by class.
-    positive : str
+    positive : str, optional
+        The class that is signal, of two.
     threads : int
         How many threads the estimator may use.
     folder : Path
@@ -54,7 +55,8 @@ def run_fold(
     Raises
     ------
     RunError
-        If the estimator fails or gives scores that aren't finite numbers.
+        If the estimator fails, is of the other kind (a classifier for a regression), or gives
+        scores that aren't finite numbers.
     """
     from sklearn.base import clone
     from threadpoolctl import threadpool_limits
@@ -62,7 +64,10 @@ def run_fold(
     if threading.current_thread() is not threading.main_thread():  # pragma: no cover
         raise RunError("a fold runs in the main thread of its process")
     model = clone(estimator)
-    point_out_signal(model, y, positive)
+    regression = np.issubdtype(y.dtype, np.number)
+    check_kind(model, regression=regression)
+    if positive is not None:
+        point_out_signal(model, y, positive)
     where = f"repeat {split.repeat}, fold {split.fold}"
     options = {}
     if takes_weights(model):
@@ -77,8 +82,12 @@ def run_fold(
             model.fit(X.iloc[split.train], y[split.train], **options)
             fitted = time.perf_counter()
             tested = X.iloc[split.test]
-            confidences = np.asarray(model.predict_proba(tested), dtype=np.float64)
-            predicted = np.asarray(model.predict(tested)).astype(str)
+            predicted = np.asarray(model.predict(tested)).astype(y.dtype.type)
+            # a regression's only score is its prediction
+            confidences = np.asarray(
+                predicted.reshape(-1, 1) if regression else model.predict_proba(tested),
+                dtype=np.float64,
+            )
         except Exception as error:
             problem = str(error).splitlines()[0] if str(error) else ""
             raise RunError(
@@ -91,7 +100,7 @@ def run_fold(
             f"the flow gave NaN or infinite scores for {bad} events in {where}; nothing of this"
             " fold is kept"
         )
-    classes = np.asarray(model.classes_).astype(str)
+    classes = [] if regression else np.asarray(model.classes_).astype(str).tolist()
     run = RunFolder(folder)
     path = run.fold_path(split.repeat, split.fold)
     columns = {
@@ -119,7 +128,7 @@ def run_fold_in_worker(*args: Any, **options: Any) -> None:
 
 
 def at_full_luminosity(
-    weight: npt.NDArray[np.float64], y: npt.NDArray[np.str_], class_sums: Mapping[str, float]
+    weight: npt.NDArray[np.float64], y: npt.NDArray[Any], class_sums: Mapping[str, float]
 ) -> npt.NDArray[np.float64]:
     """Renormalise each class's weights to its sum over the full dataset.
 
@@ -142,6 +151,22 @@ def at_full_luminosity(
             raise RunError(f"the training weights of class {label!r} sum to {total:g}, not above 0")
         result[here] *= full / total
     return result
+
+
+def check_kind(estimator: Any, *, regression: bool) -> None:
+    """Refuse a classifier for a regression, and a regressor where there are classes.
+
+    Raises
+    ------
+    RunError
+    """
+    from sklearn.base import is_classifier, is_regressor
+
+    name = type(estimator).__name__
+    if regression and is_classifier(estimator):
+        raise RunError(f"{name} is a classifier; the task is a regression: run a regressor on it")
+    if not regression and is_regressor(estimator):
+        raise RunError(f"{name} is a regressor; the task has classes: run a classifier on it")
 
 
 def takes_weights(estimator: Any) -> bool:

@@ -58,23 +58,30 @@ def check_repeats(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     groups = _groups(spec, table)
     y = None
     if has_column(table, spec.roles.target) and not table[spec.roles.target].null_count:
-        y = np.asarray(table[spec.roles.target].cast(pa.string()).to_pylist(), dtype=str)
+        y = _targets(spec, table[spec.roles.target])
     findings = [] if groups is None else _duplicates(groups, y)
     return findings if y is None else [*findings, *_splits(spec, table, y, groups)]
 
 
-def _duplicates(groups: npt.NDArray[np.int64], y: npt.NDArray[np.str_] | None) -> list[Finding]:
+def _targets(spec: TaskSpec, column: pa.ChunkedArray) -> npt.NDArray[Any] | None:
+    if spec.type != "regression":
+        return np.asarray(column.cast(pa.string()).to_pylist(), dtype=str)
+    numeric = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+    return column.cast(pa.float64()).to_numpy() if numeric else None
+
+
+def _duplicates(groups: npt.NDArray[np.int64], y: npt.NDArray[Any] | None) -> list[Finding]:
     copies = len(groups) - len(np.unique(groups))
     if not copies:
         return [Finding("duplicates", "ok", "no two events have the same features")]
     share = 100 * copies / len(groups)
     figure = f"{copies} events ({share:.2f} %) have the features of another"
     findings = [Finding("duplicates", "warning", figure)]
-    if y is not None:
+    if y is not None and y.dtype.kind != "f":
         pairs = np.unique(np.stack([groups, np.unique(y, return_inverse=True)[1]]), axis=1)
         torn = int((np.bincount(pairs[0]) > 1).sum())
         if torn:
-            figure = f"{torn} sets of features are in both classes"
+            figure = f"{torn} sets of features are in several classes"
             findings.append(Finding("duplicates", "warning", figure))
     return findings
 
@@ -82,7 +89,7 @@ def _duplicates(groups: npt.NDArray[np.int64], y: npt.NDArray[np.str_] | None) -
 def _splits(
     spec: TaskSpec,
     table: pa.Table,
-    y: npt.NDArray[np.str_],
+    y: npt.NDArray[Any],
     groups: npt.NDArray[np.int64] | None,
 ) -> Iterator[Finding]:
     for split in spec.splits:
@@ -105,9 +112,9 @@ def _splits(
 def _sizes(
     split: SplitSpec,
     folds: list[Split],
-    y: npt.NDArray[np.str_],
+    y: npt.NDArray[Any],
     marks: npt.NDArray[Any] | None,
-    positive: str,
+    positive: str | None,
 ) -> tuple[Level, str]:
     train = [len(f.train) for f in folds]
     test = [len(f.test) for f in folds]
@@ -117,7 +124,7 @@ def _sizes(
     level: Level = "ok"
     for fold in folds:
         for name, rows in (("train", fold.train), ("test", fold.test)):
-            if len(set(y[rows])) < 2:
+            if y.dtype.kind != "f" and len(set(y[rows])) < 2:
                 level, text = "error", f"{text}; fold {fold.fold}: one class alone in {name}"
     if isinstance(split, Official):
         values = np.asarray(marks).astype(str)
@@ -132,6 +139,8 @@ def _sizes(
         overlap = set(split.train) & set(split.test)
         if overlap:
             level, text = "error", f"{text}; {', '.join(sorted(overlap))} trains and is tested"
+    if positive is None:
+        return level, text
     shares = [float((y[f.test] == positive).mean()) for f in folds if len(f.test)]
     return level, f"{text}; {100 * min(shares):.2f} … {100 * max(shares):.2f} % signal in the test"
 

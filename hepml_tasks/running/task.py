@@ -27,6 +27,8 @@ from hepml_tasks.spec import (
 from hepml_tasks.splits import (
     Split,
     by_column,
+    plain_holdout,
+    plain_kfold,
     splits_sha256,
     stratified_holdout,
     stratified_kfold,
@@ -63,14 +65,14 @@ class Task:
         """The events, loaded and checked on first use."""
         return load_events(self.spec, progress=self.progress)
 
-    def data(self) -> tuple[pd.DataFrame, npt.NDArray[np.str_], npt.NDArray[np.float64]]:
+    def data(self) -> tuple[pd.DataFrame, npt.NDArray[Any], npt.NDArray[np.float64]]:
         """Return the features, labels and physical weights of all events.
 
         Returns
         -------
         X : DataFrame of shape (n_events, n_features)
             NaN where a value is undefined; no weight, event id or split column among them.
-        y : ndarray of str
+        y : ndarray of str, or of float64 for a regression
         w : ndarray of float64
             Ones where the data have no weights.
         """
@@ -104,7 +106,8 @@ class Task:
             positive=spec.roles.positive,
             weight=spec.roles.weight,
             event_id=spec.roles.event_id,
-            class_sums=dict(self.events.class_sums),
+            type=spec.type,
+            class_sums=dict(self.events.class_sums) or None,
             metrics=spec.metrics.names,
             primary=spec.metrics.primary,
             partitions=partitions,
@@ -115,23 +118,27 @@ class Task:
         )
 
 
-def rows_of(
-    split: SplitSpec, y: npt.NDArray[np.str_], marks: npt.NDArray[Any] | None
-) -> list[Split]:
+def rows_of(split: SplitSpec, y: npt.NDArray[Any], marks: npt.NDArray[Any] | None) -> list[Split]:
     """Return the rows that train and are tested in each fold of a split.
 
     Parameters
     ----------
     split : KFold, HoldOut or Official
-    y : ndarray of str of shape (n_events,)
-        The class of each event.
+    y : ndarray of shape (n_events,)
+        The class of each event as text, or its number.
     marks : ndarray of shape (n_events,), optional
         What the split's column says of each event; an official split needs it.
     """
+    numbers = np.issubdtype(y.dtype, np.number)
     if isinstance(split, KFold):
-        folds = stratified_kfold(y, split.folds, split.seed)
+        if numbers:
+            folds = plain_kfold(len(y), split.folds, split.seed)
+        else:
+            folds = stratified_kfold(y, split.folds, split.seed)
         return [Split(0, fold, *rows) for fold, rows in enumerate(folds)]
     if isinstance(split, HoldOut):
+        if numbers:
+            return [Split(0, 0, *plain_holdout(len(y), split.fraction, split.seed))]
         return [Split(0, 0, *stratified_holdout(y, split.fraction, split.seed))]
     assert marks is not None  # noqa: S101 - the spec's own rule
     return [Split(0, 0, *by_column(marks, split.train, split.test))]

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -18,13 +18,16 @@ from hepml_tasks.pages.model import plain_json
 from hepml_tasks.server.context import Services, get_file
 from hepml_tasks.server.database import Dataset, Evaluation, Feature, Run, RunFile, Task, now
 from hepml_tasks.server.measures import PROCEDURES
+from hepml_tasks.server.tasks import REGRESSION
 from hepml_tasks.server.worker import Worker, WorkerDied, WorkerTooSlow
+from hepml_tasks.spec import TaskType
 
 _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 2
 _UNFINISHED = ("pending", "running")
 _PAUSE_SECONDS = 5.0
+_OF_NUMBERS = ("mean_absolute_error", "root_mean_squared_error")
 
 
 class Evaluator(threading.Thread):
@@ -142,7 +145,7 @@ def make_job(session: Session, services: Services, run: Run) -> dict[str, Any] |
     Returns
     -------
     dict or None
-        `None` where no measure applies: a regression task without measures of its own.
+        `None` where no measure applies.
     """
     task = session.get_one(Task, run.task_id)
     dataset = session.get_one(Dataset, task.dataset_id)
@@ -168,7 +171,8 @@ def default_spec(session: Session, task: Task, dataset: Dataset) -> dict[str, An
         select(Feature).where(Feature.dataset_id == dataset.id, Feature.name == task.target)
     )
     labels = sorted(feature.values) if feature else []
-    metrics = ["predictive_accuracy"] if task.type_id == 1 else []
+    regression = task.type_id == REGRESSION
+    metrics = list(_OF_NUMBERS) if regression else ["predictive_accuracy"]
     if len(labels) == 2:
         metrics.append("area_under_roc_curve")
     name = PROCEDURES[task.procedure_id].name
@@ -178,7 +182,8 @@ def default_spec(session: Session, task: Task, dataset: Dataset) -> dict[str, An
         "title": f"{dataset.name}: {task.target}, {name}",
         "description": "",
         "target": task.target,
-        "positive": labels[-1] if labels else "",
+        "type": "regression" if regression else _type_of(labels),
+        "positive": labels[-1] if len(labels) == 2 else None,
         "weight": None,
         "event_id": None,
         "class_sums": None,
@@ -188,6 +193,10 @@ def default_spec(session: Session, task: Task, dataset: Dataset) -> dict[str, An
         "doi": None,
         "citation": dataset.fields.get("citation"),
     }
+
+
+def _type_of(labels: Sequence[str]) -> TaskType:
+    return "binary-classification" if len(labels) == 2 else "multiclass-classification"
 
 
 def _number(value: Any) -> float | None:

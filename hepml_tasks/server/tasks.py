@@ -38,7 +38,8 @@ from hepml_tasks.server.xml import (
 
 router = APIRouter()
 
-TYPES = {1: "Supervised Classification", 2: "Supervised Regression"}
+REGRESSION = 2
+TYPES = {1: "Supervised Classification", REGRESSION: "Supervised Regression"}
 
 _TARGET_TYPE = {1: "nominal", 2: "numeric"}
 _FIELDS = {
@@ -218,8 +219,9 @@ def _check_spec(spec: Mapping[str, Any], features: Sequence[Feature], target: st
         if spec.get(role) is not None and spec[role] not in names:
             raise Refused(615, f"spec has {role} {spec[role]!r}, which the dataset doesn't have")
     labels = next(feature.values for feature in features if feature.name == target)
-    if labels and spec["positive"] not in labels:
-        raise Refused(615, f"spec has positive {spec['positive']!r}, not one of {labels}")
+    positive = spec.get("positive")
+    if labels and positive is not None and positive not in labels:
+        raise Refused(615, f"spec has positive {positive!r}, not one of {labels}")
 
 
 def _uploaded_splits(server: Services, form: Form, rows: int) -> Blob | None:

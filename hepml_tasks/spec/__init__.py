@@ -1,6 +1,6 @@
 """What a dataset, a task and a suite is: validated, frozen values read from YAML."""
 
-from hepml_tasks.spec.evaluation import EvaluationSpec, Partitions
+from hepml_tasks.spec.evaluation import EvaluationSpec, Partitions, TaskType
 from hepml_tasks.spec.reading import (
     find_suite,
     find_task,
@@ -8,12 +8,15 @@ from hepml_tasks.spec.reading import (
     read_suite,
     read_task,
     suite_names,
+    suite_path,
     task_names,
+    task_path,
     to_mapping,
 )
 from hepml_tasks.spec.task import (
     ColumnSpec,
     DatasetSpec,
+    ExistingSpec,
     FileSpec,
     HoldOut,
     KFold,
@@ -31,6 +34,7 @@ __all__ = [
     "ColumnSpec",
     "DatasetSpec",
     "EvaluationSpec",
+    "ExistingSpec",
     "FileSpec",
     "HoldOut",
     "KFold",
@@ -43,12 +47,15 @@ __all__ = [
     "SuiteSpec",
     "TableSpec",
     "TaskSpec",
+    "TaskType",
     "find_suite",
     "find_task",
     "from_mapping",
     "read_suite",
     "read_task",
     "suite_names",
+    "suite_path",
     "task_names",
+    "task_path",
     "to_mapping",
 ]

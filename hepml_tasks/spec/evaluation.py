@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
+
+TaskType = Literal["binary-classification", "multiclass-classification", "regression"]
+"""Two classes, of which one is signal; more than two; a number."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
@@ -24,12 +28,16 @@ class EvaluationSpec:
     ----------
     task, split : str
         The task's name and its split's.
-    target, positive : str
-        The column with the class, and the class that is signal.
+    target : str
+        The column with the class or the number.
+    positive : str, optional
+        The class that is signal, of two.
     metrics : tuple of str
         Registered names.
     primary : str
         The metric by which runs are ranked.
+    type : str
+        As of `TaskSpec`.
     title, description : str
     weight, event_id : str, optional
         Columns of the dataset.
@@ -45,9 +53,10 @@ class EvaluationSpec:
     task: str
     split: str
     target: str
-    positive: str
     metrics: tuple[str, ...]
     primary: str
+    positive: str | None = None
+    type: TaskType = "binary-classification"
     title: str = ""
     description: str = ""
     weight: str | None = None

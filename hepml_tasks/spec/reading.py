@@ -59,8 +59,8 @@ def suite_names() -> list[str]:
     return sorted(p.stem for p in (TASKS / "suites").glob("*.yaml"))
 
 
-def find_task(name_or_path: str | os.PathLike[str]) -> TaskSpec:
-    """Find a task by the name of one that comes with this package, or by its file's path.
+def task_path(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the file of a task that comes with this package, or the path itself.
 
     Raises
     ------
@@ -69,24 +69,40 @@ def find_task(name_or_path: str | os.PathLike[str]) -> TaskSpec:
     """
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"}:
-        return read_task(path)
+        return path
     name = os.fspath(name_or_path)
     if name not in task_names():
         raise UnknownNameError(
             "task", name, task_names(), remedy="`hepml tasks` lists them, a file ends in .yaml"
         )
-    return read_task(TASKS / f"{name}.yaml")
+    return TASKS / f"{name}.yaml"
+
+
+def suite_path(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the file of a suite, as `task_path` does a task's."""
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"}:
+        return path
+    name = os.fspath(name_or_path)
+    if name not in suite_names():
+        raise UnknownNameError("suite", name, suite_names(), remedy="a suite's file ends in .yaml")
+    return TASKS / "suites" / f"{name}.yaml"
+
+
+def find_task(name_or_path: str | os.PathLike[str]) -> TaskSpec:
+    """Find a task by the name of one that comes with this package, or by its file's path.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is neither.
+    """
+    return read_task(task_path(name_or_path))
 
 
 def find_suite(name_or_path: str | os.PathLike[str]) -> SuiteSpec:
     """Find a suite by name or by its file's path, as `find_task` does a task."""
-    path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml"}:
-        return read_suite(path)
-    name = os.fspath(name_or_path)
-    if name not in suite_names():
-        raise UnknownNameError("suite", name, suite_names(), remedy="a suite's file ends in .yaml")
-    return read_suite(TASKS / "suites" / f"{name}.yaml")
+    return read_suite(suite_path(name_or_path))
 
 
 def from_mapping(data: Mapping[str, Any], kind: type[T], *, origin: str) -> T:

@@ -14,9 +14,10 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+from hepml_tasks.spec.evaluation import TaskType
 
-TaskType = Literal["binary-classification"]
+_STRICT = ConfigDict(extra="forbid")
+_ADDRESS = r"^https?://[^\s/]+\S*$"
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -130,6 +131,25 @@ class TableSpec:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ExistingSpec:
+    """A dataset that an OpenML server has already: linked there, and not uploaded again.
+
+    Parameters
+    ----------
+    id : int
+        The dataset's number there.
+    server : str
+        ``openml.org``, ``test.openml.org``, or an address.
+    md5 : str, optional
+        The checksum that the server gives for its file.
+    """
+
+    id: int = Field(gt=0)
+    server: str = "openml.org"
+    md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DatasetSpec:
     """A public dataset: what it is called, where it comes from, how it may be used.
 
@@ -162,6 +182,10 @@ class DatasetSpec:
         What is declared of columns, by name; any of them may be left out.
     table : TableSpec, optional
         How the table is taken out of the file, where it isn't the whole of a plain table.
+    arff : FileSpec, optional
+        The same table as plain ARFF in the archive, for servers that link to it by its address.
+    openml : ExistingSpec, optional
+        The same dataset on an OpenML server, where somebody has published it before.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_\-.(),]{1,128}$")
@@ -180,6 +204,8 @@ class DatasetSpec:
     undefined: float | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
     table: TableSpec | None = None
+    arff: FileSpec | None = None
+    openml: ExistingSpec | None = None
 
     def __post_init__(self) -> None:
         if self.table is not None and self.simulator is not None:
@@ -197,9 +223,9 @@ class Roles:
     Parameters
     ----------
     target : str
-        The column with the class.
-    positive : str
-        The class that is signal.
+        The column with the class, or with the number that a regression predicts.
+    positive : str, optional
+        The class that is signal, of two.
     features : tuple of str
         Column names or patterns such as ``PRI_*``.
     exclude : tuple of str
@@ -209,8 +235,8 @@ class Roles:
     """
 
     target: str
-    positive: str
     features: tuple[str, ...] = Field(min_length=1)
+    positive: str | None = None
     exclude: tuple[str, ...] = ()
     weight: str | None = None
     event_id: str | None = None
@@ -247,7 +273,7 @@ class Roles:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class KFold:
-    """Stratified k-fold cross-validation."""
+    """K-fold cross-validation, stratified where there are classes."""
 
     kind: Literal["kfold"]
     name: str
@@ -257,7 +283,7 @@ class KFold:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class HoldOut:
-    """A stratified share of the events held back for the test."""
+    """A share of the events held back for the test, stratified where there are classes."""
 
     kind: Literal["holdout"]
     name: str
@@ -330,7 +356,8 @@ class TaskSpec:
     about : About
     caveat : str
         The sentence that says that this is not for physics results.
-    type : str
+    type : {"binary-classification", "multiclass-classification", "regression"}
+        Two classes, of which one is signal; more than two; a number.
     dataset : DatasetSpec
     roles : Roles
     splits : tuple of KFold, HoldOut or Official
@@ -340,6 +367,8 @@ class TaskSpec:
         Each class's sum of weights at full luminosity, to which every subset is renormalised;
         the sums over the whole file by default.
     references : tuple of Reference
+    report : str, optional
+        The address of the page with the task's leaderboard.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")
@@ -353,6 +382,7 @@ class TaskSpec:
     metrics: Metrics
     class_sums: Mapping[str, float] | None = None
     references: tuple[Reference, ...] = ()
+    report: str | None = Field(default=None, pattern=_ADDRESS)
 
     def __post_init__(self) -> None:
         names = [s.name for s in self.splits]
@@ -362,8 +392,16 @@ class TaskSpec:
             raise ValueError(
                 "splits: an official split needs roles.split, the column that marks it"
             )
-        if self.class_sums is not None and self.roles.positive not in self.class_sums:
-            raise ValueError(f"class_sums: the signal class {self.roles.positive!r} is missing")
+        positive = self.roles.positive
+        if (positive is not None) != (self.type == "binary-classification"):
+            missing = "names the signal class of two" if positive is None else "has no meaning"
+            raise ValueError(f"roles: positive {missing} in a task of type {self.type}")
+        if self.class_sums is None:
+            return
+        if self.type == "regression":
+            raise ValueError("class_sums: a regression has no classes")
+        if positive is not None and positive not in self.class_sums:
+            raise ValueError(f"class_sums: the signal class {positive!r} is missing")
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -376,9 +414,10 @@ class SuiteTask:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class SuiteSpec:
-    """A suite: tasks that are run and read together."""
+    """A suite: tasks that are run and read together; `report` is the address of its page."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")
     title: str
     description: str
     tasks: tuple[SuiteTask, ...] = Field(min_length=1)
+    report: str | None = Field(default=None, pattern=_ADDRESS)

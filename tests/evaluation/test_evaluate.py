@@ -52,7 +52,7 @@ def sample():
 
 
 def read(table: pa.Table):
-    return from_table(table, positive="s", origin="table")
+    return from_table(table, SPEC, origin="table")
 
 
 def test_the_score_is_of_the_pooled_selection_at_full_luminosity(sample):
@@ -104,6 +104,47 @@ def test_accuracy_over_more_than_two_classes_compares_the_classes_themselves(sam
     assert evaluate(read(table), three, spec).scores["predictive_accuracy"].value == 0.25
     with pytest.raises(MetricError, match="'ams' is for two classes; the dataset has 3"):
         evaluate(read(table), three, spec, metrics=["ams"])
+
+
+@pytest.fixture
+def numbers():
+    rng = np.random.default_rng(2)
+    y = rng.uniform(60, 180, 300)
+    predicted = y + rng.normal(0, 10, 300)
+    columns = {"repeat": np.zeros(300, int), "fold": np.arange(300) % 3, "row": np.arange(300)}
+    table = pa.table({**columns, "prediction": predicted, "truth": y})
+    spec = EvaluationSpec(
+        task="m",
+        split="s",
+        target="Mass",
+        type="regression",
+        metrics=("root_mean_squared_error", "mean_absolute_error"),
+        primary="root_mean_squared_error",
+    )
+    truth = Truth(y, rng.uniform(0.5, 1.5, 300), np.arange(300))
+    return from_table(table, spec, origin="table"), truth, spec
+
+
+def test_a_regression_is_scored_by_its_numbers_and_their_weights(numbers):
+    predictions, truth, spec = numbers
+    result = evaluate(predictions, truth, spec)
+    miss = predictions.predicted - truth.y
+    expected = np.sqrt(np.average(miss**2, weights=truth.weight))
+    assert result.scores["root_mean_squared_error"].value == pytest.approx(expected, rel=1e-12)
+    assert 0 < result.scores["mean_absolute_error"].uncertainty < 2
+    assert [f.fold for f in result.folds["mean_absolute_error"]] == [0, 1, 2]
+
+
+def test_a_metric_of_classes_is_refused_for_a_regression(numbers):
+    with pytest.raises(MetricError, match="'ams' needs selection, which predictions of a number"):
+        evaluate(*numbers, metrics=["ams"])
+
+
+def test_a_number_that_is_none_is_refused(numbers):
+    _, _, spec = numbers
+    columns = {"repeat": [0, 0], "fold": [0, 0], "row": [0, 1], "prediction": [1.0, np.nan]}
+    with pytest.raises(RunError, match="'prediction' is not a finite number in prediction 1"):
+        from_table(pa.table(columns), spec, origin="table")
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,11 @@ from hepml_tasks.flows import FLOWS, find_flow
 
 
 def test_the_families_are_there():
-    assert set(FLOWS) == {
-        "prior",
-        "logistic",
-        "extra-trees",
-        "hist-gradient-boosting",
-        "xgboost",
-        "mlp",
-    }
+    classifiers = {"prior", "logistic", "extra-trees", "hist-gradient-boosting", "xgboost", "mlp"}
+    regressors = {"mean", "ridge", "hist-gradient-boosting-regressor", "mlp-regressor"}
+    for type_ in ("binary-classification", "multiclass-classification"):
+        assert {f.name for f in FLOWS.values() if f.suits(type_)} == classifiers
+    assert {f.name for f in FLOWS.values() if f.suits("regression")} == regressors
 
 
 def test_an_unknown_flow_is_answered_with_the_nearest():

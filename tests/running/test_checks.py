@@ -200,7 +200,7 @@ def test_duplicates_are_counted_in_the_data_and_across_each_split(table):
     assert every[0] == "10 events (1.00 %) have the features of another"
     label = values_of(table, "Label")
     torn = int((label[:10] != label[990:]).sum())
-    assert (f"{torn} sets of features are in both classes" in every) == (torn > 0)
+    assert (f"{torn} sets of features are in several classes" in every) == (torn > 0)
     # in ten folds each copy is tested once while the other trains, unless both are tested
     task_rows = findings["split 10-fold, duplicates"]
     assert task_rows.level == "warning"
@@ -222,7 +222,7 @@ def test_undefined_values_make_duplicates_too_and_other_values_do_not():
     figures = [f.figure for f in check_table(spec, table) if f.check == "duplicates"]
     assert figures == [
         "1 events (25.00 %) have the features of another",
-        "1 sets of features are in both classes",
+        "1 sets of features are in several classes",
     ]
 
 

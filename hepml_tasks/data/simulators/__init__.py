@@ -66,6 +66,12 @@ _SIMULATORS = {
             module="hepml_tasks.data.simulators.toy_higgs",
             function="simulate_toy_higgs",
         ),
+        Simulator(
+            name="toy-higgs-mass",
+            title="Toy pairs of taus of any mass between 60 and 180 GeV, with the true one",
+            module="hepml_tasks.data.simulators.toy_mass",
+            function="simulate_toy_mass",
+        ),
     )
 }
 

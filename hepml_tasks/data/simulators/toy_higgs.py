@@ -227,6 +227,7 @@ class _Final(NamedTuple):
     tau: Visible
     neutrinos_px: Floats
     neutrinos_py: Floats
+    pair_mass: Floats | None = None
 
 
 class _Jets(NamedTuple):
@@ -363,9 +364,39 @@ def toy_higgs_block(
         raise UnknownNameError("process of toy-higgs", process, PROCESSES)
     _check_integer("block", block, 0)
     _check_integer("seed", seed, 0)
-    pri = _primitive(PROCESSES[process], block, seed, detector or Detector())
+    key = (_EVENTS, list(PROCESSES).index(process), block)
+    columns, _ = made_block(PROCESSES[process], key, seed, detector or Detector())
+    return columns
+
+
+def made_block(
+    process: Process, key: tuple[int, ...], seed: int, detector: Detector
+) -> tuple[dict[str, NDArray[Any]], Floats | None]:
+    """Make the events of one block, of any process that decays as one of :data:`PROCESSES`.
+
+    Parameters
+    ----------
+    process : Process
+        Its name says how it decays.
+    key : tuple of int
+        Of the block's stream.
+    seed : int
+    detector : Detector
+
+    Returns
+    -------
+    columns : dict of str to ndarray, shape (n,)
+        Those of :data:`FEATURES`.
+    pair_mass : ndarray of shape (n,), optional
+        The true mass in GeV of the pair of taus, where there is one.
+    """
+    stream = Stream(seed, key, BLOCK)
+    jets = _draw_jets(process, stream)
+    final = _FINAL_STATES[process.name](process, jets, stream, detector)
+    pri, keep = _measure(final, jets, stream, detector)
     derived = derived_columns(pri)
-    return {name: pri[name] if name in pri else np.round(derived[name], 3) for name in FEATURES}
+    columns = {name: pri[name] if name in pri else np.round(derived[name], 3) for name in FEATURES}
+    return columns, None if final.pair_mass is None else final.pair_mass[keep]
 
 
 def _check_integer(name: str, value: object, low: int) -> None:
@@ -429,17 +460,6 @@ def _blocks(
             first += workers
 
 
-def _primitive(
-    process: Process, block: int, seed: int, detector: Detector
-) -> dict[str, NDArray[Any]]:
-    """Generate, measure and select one block; the columns of PRIMITIVE, rounded."""
-    key = (_EVENTS, list(PROCESSES).index(process.name), block)
-    stream = Stream(seed, key, BLOCK)
-    jets = _draw_jets(process, stream)
-    final = _FINAL_STATES[process.name](process, jets, stream, detector)
-    return _measure(final, jets, stream, detector)
-
-
 def _draw_jets(process: Process, stream: Stream) -> _Jets:
     count = np.searchsorted(np.cumsum(process.jets)[:-1], stream.uniform(), side="right")
     pt = np.column_stack([_JET_PT_MIN + stream.exponential(process.jet_pt_mean) for _ in range(3)])
@@ -463,13 +483,13 @@ def _tau_pair(process: Process, jets: _Jets, stream: Stream, detector: Detector)
         noise_x - jets.px,
         noise_y - jets.py,
         stream.normal(0.0, 1.1),
-        stream.mass(process.resonance),
+        mass := stream.mass(process.resonance),
     )
     first, second = decay(boson, stream)
     lep = first.scaled(_leptonic_fraction(stream))
     had = second.scaled(_hadronic_fraction(stream))
     return _Final(
-        visible(lep), visible(had), boson.px - lep.px - had.px, boson.py - lep.py - had.py
+        visible(lep), visible(had), boson.px - lep.px - had.px, boson.py - lep.py - had.py, mass
     )
 
 
@@ -507,8 +527,8 @@ _FINAL_STATES = {"H": _tau_pair, "Z": _tau_pair, "W": _w_and_fake, "T": _w_pair}
 
 def _measure(
     final: _Final, jets: _Jets, stream: Stream, detector: Detector
-) -> dict[str, NDArray[Any]]:
-    """Smear, round, and keep what passes the selection."""
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
+    """Smear, round, and keep what passes the selection; say which events those are."""
     lep = final.lep._replace(pt=_rounded(final.lep.pt * stream.normal(1.0, 0.02)))
     tau = final.tau._replace(
         pt=_rounded(final.tau.pt * stream.normal(1.0, detector.tau_resolution))
@@ -532,10 +552,11 @@ def _measure(
             for part in (jets.pt, jets.eta, jets.phi)
         ]
     columns.append(jet_all_pt)
-    return {
+    kept = {
         name: values[keep] if values.dtype == np.int64 else _rounded(values[keep])
         for name, values in zip(PRIMITIVE, columns, strict=True)
     }
+    return kept, keep
 
 
 def _measure_jets(jets: _Jets, stream: Stream) -> _Jets:
