@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hepml_tasks.errors import UnknownNameError
+from hepml_tasks.spec import TaskType
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,19 @@ class Flow:
         The module of this package whose `build` makes its estimator.
     needs : str, optional
         The module that must be installed, and the extra that brings it.
+    types : tuple of str
+        The task types that it runs on.
     """
 
     name: str
     title: str
     module: str
     needs: str | None = None
+    types: tuple[TaskType, ...] = ("binary-classification", "multiclass-classification")
+
+    def suits(self, task_type: TaskType) -> bool:
+        """Whether it runs on tasks of a type."""
+        return task_type in self.types
 
     def build(self) -> Any:
         """Make the flow's estimator, unfitted."""
@@ -48,6 +56,20 @@ FLOWS = {
         Flow("hist-gradient-boosting", "histogram gradient boosting", "hist_gradient_boosting"),
         Flow("xgboost", "XGBoost boosted trees", "xgboost", needs="xgboost"),
         Flow("mlp", "multilayer perceptron", "mlp"),
+        Flow("mean", "mean of the target, the floor", "mean", types=("regression",)),
+        Flow("ridge", "ridge regression", "ridge", types=("regression",)),
+        Flow(
+            "hist-gradient-boosting-regressor",
+            "histogram gradient boosting of a number",
+            "hist_gradient_boosting_regressor",
+            types=("regression",),
+        ),
+        Flow(
+            "mlp-regressor",
+            "multilayer perceptron of a number",
+            "mlp_regressor",
+            types=("regression",),
+        ),
     )
 }
 

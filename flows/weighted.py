@@ -24,18 +24,21 @@ ThresholdRule = Literal["ams", "half"]
 
 
 class WeightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # untyped bases
-    """A two-class estimator, fitted with balanced weights, that selects with physical ones.
+    """A classifier, fitted with balanced weights, that selects with physical ones.
+
+    Of more than two classes none is signal: the likeliest class is predicted, nothing is selected.
 
     Parameters
     ----------
     estimator : estimator
         Has `predict_proba` and takes `sample_weight`; the last step of a pipeline gets it.
     balance : {"classes", "none"}
-        "classes" scales the weights of the fit so that both classes have the same sum and the
+        "classes" scales the weights of the fit so that all classes have the same sum and the
         mean weight is 1; "none" fits with the weights as they come.
     threshold_rule : {"ams", "half"}
-        How the selection is made: "ams" takes the score threshold with the largest approximate
-        median significance on out-of-fold scores of the training events; "half" takes 0.5.
+        How the selection between two classes is made: "ams" takes the score threshold with the
+        largest approximate median significance on out-of-fold scores of the training events;
+        "half" takes 0.5.
     b_reg : float
         The regularisation of AMS.
     threshold_folds : int
@@ -77,39 +80,50 @@ class WeightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         ----------
         X : array-like of shape (n_events, n_features)
         y : array-like of shape (n_events,)
-            Two classes, as numbers or text.
+            Two classes or more, as numbers or text.
         sample_weight : array-like of shape (n_events,), optional
             Physical weights at full luminosity.
 
         Raises
         ------
         FlowError
-            For other than two classes, or an option with an unknown value.
+            For a single class, or an option with an unknown value.
         """
         self._check_options()
         labels = np.asarray(y)
-        self.classes_ = np.unique(labels)
-        if len(self.classes_) != 2:
-            raise FlowError(f"y: WeightedClassifier needs two classes, got {len(self.classes_)}")
-        self._positive = self._find_positive()
-        signal = (labels == self.classes_[self._positive]).astype(np.int64)
-        weight = np.ones(len(signal)) if sample_weight is None else np.asarray(sample_weight, float)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise FlowError("y: WeightedClassifier needs two classes or more, got 1")
+        weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, float)
         self.n_features_in_ = X.shape[1]
+        if len(self.classes_) > 2:
+            self.threshold_: float | None = None
+            self.estimator_ = self._fit_inner(X, codes, weight)
+            return self
+        self._positive = self._find_positive()
+        signal = (codes == self._positive).astype(np.int64)
         self.threshold_ = self._choose_threshold(X, signal, weight)
         self.estimator_ = self._fit_inner(X, signal, weight)
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return the score of each class, of shape (n_events, 2), in the order of `classes_`."""
+        """Return the score of each class, of shape (n_events, n_classes), ordered as `classes_`."""
         check_is_fitted(self)
+        if len(self.classes_) > 2:
+            return np.asarray(self.estimator_.predict_proba(X), dtype=np.float64)
         signal = _signal_score(self.estimator_, X)
         columns = (1 - signal, signal) if self._positive == 1 else (signal, 1 - signal)
         return np.column_stack(columns)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the class of each event: signal where its score reaches the threshold."""
+        """Return the class of each event: signal where its score reaches the threshold.
+
+        Of more than two classes, the one with the highest score.
+        """
         check_is_fitted(self)
-        selected = _signal_score(self.estimator_, X) >= self.threshold_
+        if len(self.classes_) > 2:
+            return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        selected = _signal_score(self.estimator_, X) >= np.asarray(self.threshold_)
         order = [1 - self._positive, self._positive]
         return np.asarray(self.classes_[order])[selected.astype(np.int64)]
 
@@ -136,11 +150,11 @@ class WeightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             )
         return int(matches[0])
 
-    def _fit_inner(self, X: Any, signal: npt.NDArray[np.int64], weight: npt.NDArray[Any]) -> Any:
+    def _fit_inner(self, X: Any, codes: npt.NDArray[np.int64], weight: npt.NDArray[Any]) -> Any:
         estimator = clone(self.estimator)
         if self.balance == "classes":
-            weight = balanced(signal, weight)
-        estimator.fit(X, signal, **{_weight_argument(estimator): weight})
+            weight = balanced(codes, weight)
+        estimator.fit(X, codes, **{_weight_argument(estimator): weight})
         return estimator
 
     def _choose_threshold(
@@ -160,14 +174,14 @@ class WeightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
 
 def balanced(
-    signal: npt.NDArray[np.int64], weight: npt.NDArray[np.float64]
+    codes: npt.NDArray[np.int64], weight: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Scale weights so that both classes have the same sum and the mean weight is 1.
+    """Scale weights so that all classes have the same sum and the mean weight is 1.
 
     Parameters
     ----------
-    signal : ndarray of shape (n_events,)
-        1 for signal, 0 for background.
+    codes : ndarray of shape (n_events,)
+        Each event's class, by its number.
     weight : ndarray of shape (n_events,)
         May be negative for single events.
 
@@ -177,13 +191,14 @@ def balanced(
         If a class's weights don't sum to a positive number.
     """
     result = weight.astype(np.float64, copy=True)
-    for c in (0, 1):
-        total = weight[signal == c].sum()
+    classes = np.unique(codes)
+    for c in classes:
+        total = weight[codes == c].sum()
         if not total > 0:
             raise FlowError(
                 f"sample_weight: class {c} sums to {total:g}; balanced weights need a positive sum"
             )
-        result[signal == c] *= len(signal) / 2 / total
+        result[codes == c] *= len(codes) / len(classes) / total
     return result
 
 

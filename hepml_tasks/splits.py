@@ -91,6 +91,61 @@ def stratified_holdout(y: npt.ArrayLike, fraction: float, seed: int) -> tuple[Ro
     return np.sort(train).astype(np.int64), np.sort(test).astype(np.int64)
 
 
+def plain_kfold(events: int, folds: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """Split rows into folds where there are no classes.
+
+    Parameters
+    ----------
+    events : int
+        Number of rows.
+    folds : int
+        At least 2.
+    seed : int
+        Equal seeds give the folds of scikit-learn's shuffled `KFold`.
+
+    Returns
+    -------
+    list of (train, test)
+
+    Raises
+    ------
+    DataError
+        If there are fewer events than folds.
+    """
+    from sklearn.model_selection import KFold
+
+    _check_number(events, folds)
+    splitter = KFold(folds, shuffle=True, random_state=seed)
+    return [
+        (np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
+        for train, test in splitter.split(np.zeros((events, 1)))
+    ]
+
+
+def plain_holdout(events: int, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Hold back a share of the rows for the test where there are no classes.
+
+    Parameters
+    ----------
+    events : int
+        Number of rows.
+    fraction : float
+        The test share, between 0 and 1.
+    seed : int
+        Equal seeds give the rows of scikit-learn's `ShuffleSplit`.
+
+    Returns
+    -------
+    (train, test)
+    """
+    from sklearn.model_selection import ShuffleSplit
+
+    _check_number(events, 2)
+    splitter = ShuffleSplit(1, test_size=fraction, random_state=seed)
+    train, test = next(splitter.split(np.zeros((events, 1))))
+    return np.sort(train).astype(np.int64), np.sort(test).astype(np.int64)
+
+
 def by_column(
     column: npt.ArrayLike, train: Sequence[str], test: Sequence[str]
 ) -> tuple[Rows, Rows]:
@@ -112,6 +167,11 @@ def by_column(
                 f" it holds {', '.join(sorted(set(values))[:10])}"
             )
     return train_rows, test_rows
+
+
+def _check_number(events: int, needed: int) -> None:
+    if events < needed:
+        raise DataError(f"{events} events are too few for {needed} parts; use fewer folds")
 
 
 def _check_classes(y: npt.NDArray[np.generic], needed: int) -> None:

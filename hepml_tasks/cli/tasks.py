@@ -10,7 +10,9 @@ import click
 from hepml_tasks.cli import options
 
 if TYPE_CHECKING:
-    from hepml_tasks.spec import DatasetSpec
+    from collections.abc import Iterator
+
+    from hepml_tasks.spec import DatasetSpec, TaskSpec
 
 
 @click.group(invoke_without_command=True)
@@ -80,9 +82,27 @@ def show(name: str, as_json: bool) -> None:
     click.echo(f"licence   {dataset.licence}")
     click.echo(f"splits    {', '.join(s.name for s in spec.splits)}")
     click.echo(f"metrics   {', '.join(spec.metrics.names)} (ranked by the first)")
+    for line in _registered(name, spec):
+        click.echo(f"openml    {line}")
     for r in spec.references:
         click.echo(f"published {r.metric} {r.value} {r.method} ({r.source}; {r.note})")
     click.echo(f"\nstart     hepml run {spec.name} --flow logistic")
+
+
+def _registered(name: str, spec: TaskSpec) -> Iterator[str]:
+    """Say which tasks servers have of this one, and which of them a newer version succeeds."""
+    from hepml_tasks.openml.lockfile import locks_for, read_lock
+    from hepml_tasks.spec import task_path
+
+    for lock in locks_for(task_path(name)):
+        for root, kinds in read_lock(lock).items():
+            for key, entry in kinds["tasks"].items():
+                task, _, version = key.rpartition("@")
+                if task.rpartition("/")[0] != spec.name:
+                    continue
+                newer = kinds["tasks"].get(entry.get("successor"))
+                after = "" if newer is None else f"; superseded by task {newer['id']}"
+                yield f"{root} task {entry['id']}: {task}, version {version}{after}"
 
 
 @tasks.command()

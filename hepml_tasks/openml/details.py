@@ -14,6 +14,23 @@ _LIMIT = 1024
 ERROR_SUFFIX = "_err"
 """Ends the name of a metric's uncertainty."""
 
+TAG = "hepml_tasks"
+"""On everything that this package puts on a server."""
+
+
+def lineage_tag(task: str, split: str) -> str:
+    """Return the tag of a task on a split, the same in every version of its dataset.
+
+    The runs on it have it too: that is how all of them are found on a server that knows nothing
+    of this package.
+    """
+    return re.sub(r"[^A-Za-z0-9_\-.]", "_", f"hepml_{task}_{split}")[:64]
+
+
+def merit_tag(metric: str) -> str:
+    """Return the tag that names the metric by which runs are ranked."""
+    return f"figure_of_merit_{metric}"[:64]
+
 
 def run_details(folder: RunFolder) -> str:
     """Return what a run says of itself in the field that every list of runs brings back.

@@ -11,7 +11,7 @@ from typing import Any
 
 from hepml_tasks.errors import FlowError, ServerError
 from hepml_tasks.openml.connection import Connection
-from hepml_tasks.openml.registration import ascii_text
+from hepml_tasks.openml.documents import ascii_text
 
 
 @cache

@@ -15,13 +15,14 @@ from hepml_tasks.errors import RunError, ServerError
 from hepml_tasks.flows.description import rebuild, seeded
 from hepml_tasks.formats.arff import Attribute, render_arff
 from hepml_tasks.openml.connection import Connection, as_list
-from hepml_tasks.openml.details import parse_details, run_details
+from hepml_tasks.openml.details import TAG, lineage_tag, merit_tag, parse_details, run_details
+from hepml_tasks.openml.documents import render_xml
 from hepml_tasks.openml.flows import parameter_settings, publish_flow
 from hepml_tasks.openml.registration import (
     find_task_id,
+    known_measures,
     register_dataset,
     register_task,
-    render_xml,
 )
 from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.running.task import task_of
@@ -127,9 +128,12 @@ def render_predictions(folder: RunFolder) -> bytes:
     Returns
     -------
     bytes
-        One row a prediction: repeat, fold, row_id, confidence of each class, prediction, correct.
+        One row a prediction: repeat, fold, row_id, confidence of each class, prediction, correct;
+        of a regression repeat, fold, row_id, prediction, truth.
     """
     table = folder.predictions
+    name = folder.description["task"]["name"]
+    text = io.StringIO()
     scores = [c for c in table.column_names if c.startswith("confidence.")]
     classes = tuple(c.partition(".")[2] for c in scores)
     columns = {
@@ -138,16 +142,14 @@ def render_predictions(folder: RunFolder) -> bytes:
         "row_id": table["row"],
         **{c: table[c] for c in scores},
         "prediction": table["prediction"],
-        "correct": table["truth"],
+        "correct" if scores else "truth": table["truth"],
     }
     attributes = [
         Attribute(c, "nominal", classes)
-        if c in {"prediction", "correct"}
+        if scores and c in {"prediction", "correct"}
         else Attribute(c, "numeric")
         for c in columns
     ]
-    text = io.StringIO()
-    name = folder.description["task"]["name"]
     render_arff(pa.table(columns), text, relation=f"predictions {name}", attributes=attributes)
     return text.getvalue().encode("ascii")
 
@@ -156,6 +158,7 @@ def _files(
     connection: Connection, folder: RunFolder, task_id: int, flow: Any, estimator: Any
 ) -> dict[str, tuple[str, str | bytes]]:
     environment, scores = folder.environment, folder.scores
+    evaluation = folder.description["task"]["evaluation"]
     run: dict[str, Any] = {
         "@xmlns:oml": "http://openml.org/openml",
         "oml:task_id": task_id,
@@ -163,7 +166,11 @@ def _files(
         "oml:setup_string": _setup_string(environment),
         "oml:run_details": run_details(folder),
         "oml:parameter_setting": parameter_settings(flow, estimator),
-        "oml:tag": ["hepml_tasks"],
+        "oml:tag": [
+            TAG,
+            lineage_tag(evaluation["task"], evaluation["split"]),
+            merit_tag(evaluation["primary"]),
+        ],
     }
     claims = list(_claims(scores, known_measures(connection)))
     if claims:
@@ -183,12 +190,6 @@ def _setup_string(environment: Mapping[str, Any]) -> str:
     parts = [f"Python_{environment['python']}."]
     parts += [f"{n}_{packages[n]}." for n in names if n in packages]
     return " ".join(parts)[:2048]
-
-
-def known_measures(connection: Connection) -> set[str]:
-    """Return the measures that a server takes: a run with any other is refused as a whole."""
-    listed = connection.get("evaluationmeasure/list")["oml:evaluation_measures"]
-    return {str(m) for m in as_list((listed.get("oml:measures") or {}).get("oml:measure"))}
 
 
 def _claims(scores: Mapping[str, Any], known: set[str]) -> Sequence[dict[str, str]]:

@@ -72,7 +72,10 @@ class Row:
 
 @dataclass(frozen=True)
 class TaskBoard:
-    """A task and the runs on it, best first by the primary measure."""
+    """A task and the runs on it, best first by the primary measure.
+
+    `successor` is the id of the same task on a newer version of its dataset.
+    """
 
     task_id: int
     name: str
@@ -86,6 +89,7 @@ class TaskBoard:
     rows: tuple[Row, ...]
     doi: str | None = None
     citation: str | None = None
+    successor: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hepml_tasks.openml.details import parse_details
+from hepml_tasks.openml.versions import SUPERSEDED
 from hepml_tasks.pages.model import (
     Cell,
     FoldValue,
@@ -29,6 +30,7 @@ from hepml_tasks.server.evaluations import report
 from hepml_tasks.server.evaluator import default_spec
 from hepml_tasks.server.forms import user_name
 from hepml_tasks.server.studies import members_of
+from hepml_tasks.server.tagging import tags_of
 from hepml_tasks.server.tasks import rows_of
 
 TITLE = "hepml_tasks"
@@ -80,7 +82,17 @@ def _board(session: Session, task: Task, runs: Sequence[RunDetail]) -> TaskBoard
         rows=tuple(_row(run) for run in _ranked(runs, measures)),
         doi=spec.get("doi"),
         citation=spec.get("citation"),
+        successor=_successor(session, task),
     )
+
+
+def _successor(session: Session, task: Task) -> int | None:
+    """Give the task on a newer version of the dataset that this one's tags point to."""
+    for tag in tags_of(session, "task", task.id):
+        number = tag.removeprefix(SUPERSEDED)
+        if number != tag and number.isdecimal() and len(number) < 10:
+            return int(number) if session.get(Task, int(number)) is not None else None
+    return None
 
 
 def _measures(names: Iterable[str], primary: str | None) -> Iterable[Measure]:

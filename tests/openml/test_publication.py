@@ -47,6 +47,12 @@ def test_a_run_is_published_once_however_often_it_is_sent(connection, run, tmp_p
     assert len(there) == 1
 
 
+def test_a_run_has_the_tags_by_which_it_is_found(connection, run):
+    published = publish_run(connection, run.folder)
+    found = connection.get(f"run/{published.run_id}")["oml:run"]["oml:tag"]
+    assert set(found) == {"hepml_tasks", "hepml_toy-small_3-fold", "figure_of_merit_ams"}
+
+
 def test_the_server_recomputes_the_scores_to_the_last_bit_and_finds_no_difference(connection, run):
     published = publish_run(connection, run.folder)
     state = wait_for_evaluation(connection, published.run_id)

@@ -178,6 +178,15 @@ def test_a_run_of_another_server_without_a_task_is_refused_with_what_to_do(forei
         fetch_run(connect_to(foreign), 7)
 
 
+def test_a_run_of_another_server_is_scored_from_its_id_where_the_task_is_registered(
+    foreign, run_folder
+):
+    page = foreign.files["/api/v1/xml/task/5"].decode()
+    tagged = page.replace("</oml:task>", "<oml:tag>hepml_toy-higgs_4-fold</oml:tag></oml:task>")
+    foreign.files["/api/v1/xml/task/5"] = tagged.encode()
+    assert fetch_run(connect_to(foreign), 7).evaluate().to_json() == run_folder.scores
+
+
 def test_a_dataset_that_was_changed_on_the_way_is_refused(foreign, few_events):
     foreign.files["/dataset.arff"] += b"% more\n"
     spec = few_events.evaluation_spec()

@@ -165,6 +165,15 @@ def test_the_spread_over_folds_stands_apart_from_the_uncertainty(html: dict[str,
     assert any("not the uncertainty of the score" in title for title in page.titles)
 
 
+def test_a_task_with_a_successor_links_to_it(site: Site, pages: dict[str, str]) -> None:
+    first, second, *rest = site.tasks
+    newer = replace(site, tasks=(replace(first, successor=second.task_id), second, *rest))
+    text = render_page(Site.from_json(newer.to_json()), f"task-{first.task_id}.html") or ""
+    assert f'<a href="task-{second.task_id}.html">task {second.task_id}</a>' in text
+    assert "Scores of different versions are not comparable" in text
+    assert "newer version" not in pages[f"task-{first.task_id}.html"]
+
+
 def test_tied_groups_are_shown_where_they_are_known(html: dict[str, Page]) -> None:
     assert "Runs of one group are statistically tied" in squeezed(html["task-3.html"])
     assert "Group" not in squeezed(html["task-7.html"])
