@@ -6,7 +6,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 
 def build() -> TransformedTargetRegressor:
@@ -29,6 +29,6 @@ def build() -> TransformedTargetRegressor:
                 ),
             ]
         ),
-        # OpenML takes each kind of component once in a flow
-        transformer=RobustScaler(),
+        # OpenML takes each kind of component once in a flow, and gives tuples back as lists
+        transformer=MaxAbsScaler(),
     )

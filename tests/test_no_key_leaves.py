@@ -26,6 +26,7 @@ from hepml_tasks.data.fetch import fetch_file
 from hepml_tasks.data.sources import locate
 from hepml_tasks.errors import HepmlError
 from hepml_tasks.openml.connection import Connection
+from hepml_tasks.openml.hosting import refusal
 from hepml_tasks.spec import FileSpec
 
 from .archives import Answer, serving, told
@@ -320,6 +321,16 @@ def test_a_file_that_an_openml_server_has_elsewhere(home: Host, foreign: Host, t
 # A dataset of our server, of which the file is elsewhere: hepml_tasks/server/remote.py
 
 
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_the_probe_of_an_archive_that_a_server_is_to_link_to(
+    foreign: Host, tmp_path: Path, status: int
+):
+    (tmp_path / "file.arff").write_text(ARFF)
+    assert refusal(f"{foreign.url}/file.arff", tmp_path / "file.arff", strict=True)
+    foreign.redirects(f"{foreign.url}/elsewhere.arff", status)
+    assert refusal(f"{foreign.url}/file.arff", tmp_path / "file.arff", strict=True)
+
+
 def test_the_server_fetches_a_dataset(home: Host, foreign: Host, tmp_path: Path):
     from hepml_tasks.server.remote import fetch
     from hepml_tasks.server.storage import open_store
@@ -390,6 +401,7 @@ KNOWN = {
     "data/transports/http.py": "files, and records by way of data/sources/answers.py",
     "data/transports/xrootd.py": "knows no key; bearer tokens are left out of its protocols",
     "openml/connection.py": "OpenML servers",
+    "openml/hosting.py": "probes archives",
     "openml/flows.py": "describes flows, and sends nothing",
     "server/addresses.py": "refuses addresses of server/remote.py",
     "server/foreground.py": "listens",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hepml_tasks.flows import FLOWS
 from hepml_tasks.server.process import start_server
 
 BEST = """
@@ -46,8 +47,8 @@ def finished(tmp_path_factory):
 @pytest.mark.slow
 def test_the_demo_ends_with_a_leaderboard_with_uncertainties(finished):
     state, printed, _ = finished
-    assert "plan     6 runs, 6 left to do" in printed
-    for flow in ("prior", "logistic", "extra-trees", "hist-gradient-boosting", "xgboost", "mlp"):
+    assert "plan     16 runs, 16 left to do" in printed
+    for flow in FLOWS:
         assert re.search(rf"^\d  {flow} +\d\.\d+ ± ", printed, re.MULTILINE), printed
     assert f"hepml serve --data {state / 'server'} --port 8080" in printed
     assert (state / "pages" / "index.html").is_file()
@@ -56,12 +57,12 @@ def test_the_demo_ends_with_a_leaderboard_with_uncertainties(finished):
 @pytest.mark.slow
 def test_a_second_demo_finds_nothing_left_to_run(finished):
     _, first, second = finished
-    assert "plan     6 runs, nothing left to run" in second
+    assert "plan     16 runs, nothing left to run" in second
 
     def board(printed: str) -> list[str]:
         return [line for line in printed.splitlines() if re.match(r"\d  ", line)]
 
-    assert len(board(first)) == 6
+    assert len(board(first)) == 16
     assert board(second) == board(first)
 
 
