@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -24,6 +25,8 @@ from hepml_tasks.server import (
     evaluations,
     flows,
     measures,
+    ontologies,
+    processing,
     runs,
     setups,
     site,
@@ -34,8 +37,9 @@ from hepml_tasks.server import (
     users,
 )
 from hepml_tasks.server.context import Services
+from hepml_tasks.server.database import User
 from hepml_tasks.server.errors import Refused
-from hepml_tasks.server.forms import reading_user
+from hepml_tasks.server.forms import PostingUser, reading_user
 from hepml_tasks.server.xml import node, optional, render
 
 _log = logging.getLogger(__name__)
@@ -43,6 +47,8 @@ _log = logging.getLogger(__name__)
 # Forms without files are read into memory; ids of a study's entities are the longest of them.
 _LARGEST_PLAIN_FORM = 4_000_000
 _DRAINED = 100_000_000
+# What production's web server takes; the client knows the answer.
+_LONGEST_ADDRESS = 8190
 
 
 def create_app(services: Services) -> FastAPI:
@@ -58,6 +64,8 @@ def create_app(services: Services) -> FastAPI:
         measures,
         datasets,
         editing,
+        ontologies,
+        processing,
         catalogue,
         tasks,
         assignments,
@@ -75,6 +83,7 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(
             module.router, prefix="/api/v1/xml", dependencies=[Depends(reading_user)]
         )
+    app.include_router(_unknown_calls())
     for router in (catalogue.files_router, assignments.files_router, site.router):
         app.include_router(router)
     _add_error_answers(app)
@@ -83,6 +92,22 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(_Limit, most=services.settings.max_upload)
     app.add_middleware(_Paths)
     return app
+
+
+def _unknown_calls() -> APIRouter:
+    """Make the routes of all that there is no call for: the key is looked at first even so."""
+    router = APIRouter()
+    path = "/api/v1/xml/{path:path}"
+
+    @router.get(path)
+    def read(path: str, user: Annotated[User | None, Depends(reading_user)]) -> Response:  # noqa: ARG001
+        raise Refused(100)
+
+    @router.api_route(path, methods=["POST", "DELETE", "PUT", "PATCH"])
+    def write(path: str, user: PostingUser) -> Response:  # noqa: ARG001 - checks the key
+        raise Refused(100)
+
+    return router
 
 
 def _error(refused: Refused) -> Response:
@@ -140,6 +165,11 @@ class _Paths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+            if length > _LONGEST_ADDRESS:
+                detail = f"the address has {length} of at most {_LONGEST_ADDRESS} characters"
+                await _error(Refused(100, detail, status=414))(scope, receive, send)
+                return
             path = re.sub("/+", "/", scope["path"])
             scope = {**scope, "path": path.rstrip("/") or "/"}
         await self.app(scope, receive, _with_headers(send))
@@ -195,27 +225,29 @@ class _Limit:
         refusal = _error(Refused(130, f"the request has more than {most} bytes", status=413))
         refusal.headers["connection"] = "close"
         if announced.isdigit() and int(announced) > most:
-            if b"expect" not in headers:
-                await _drain(receive, most)
-            await refusal(scope, receive, send)
+            # who expects to be told to go on has sent nothing yet
+            await _refuse(refusal, receive, send, most if b"expect" not in headers else None)
             return
         try:
             await self.app(scope, counted, watched)
         except _TooLarge:
             if not started:
-                if more:
-                    await _drain(receive, most)
-                await refusal(scope, receive, send)
+                await _refuse(refusal, receive, send, most if more else None)
 
 
-async def _drain(receive: Receive, most: int) -> None:
-    """Read on and keep nothing: most clients, and proxies, hear no answer before they have sent.
+async def _refuse(refusal: Response, receive: Receive, send: Send, most: int | None) -> None:
+    """Answer at once, and then read on and keep nothing of what is still coming, if anything is.
 
+    Who listens stops sending; most clients, and proxies, hear no answer before they have sent all.
     Who sends several times more than is allowed is cut off.
     """
-    left = max(2 * most, _DRAINED)
+    start = {"status": refusal.status_code, "headers": refusal.raw_headers}
+    await send({"type": "http.response.start", **start})
+    await send({"type": "http.response.body", "body": refusal.body, "more_body": True})
+    left = 0 if most is None else max(2 * most, _DRAINED)
     while left > 0:
         message = await receive()
         left -= len(message.get("body", b""))
         if message["type"] != "http.request" or not message.get("more_body", False):
-            return
+            break
+    await send({"type": "http.response.body"})

@@ -22,7 +22,7 @@ from hepml_tasks.server.database import (
 )
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.filters import Codes, Filters, parse_filters, tagged
-from hepml_tasks.server.forms import PostedForm, PostingUser, user_name
+from hepml_tasks.server.forms import user_name
 from hepml_tasks.server.tagging import tags_of
 from hepml_tasks.server.tasks import TYPES
 from hepml_tasks.server.xml import Node, node, optional
@@ -170,7 +170,9 @@ def list_runs(server: Server, path: str = "") -> Response:
     filters = parse_filters(
         path, {*RUN_FILTERS, "show_errors"}, Codes(illegal=514, value=511, offset=515, limit=516)
     )
-    show_errors = filters.choice("show_errors", {"true", "false"}) == "true"
+    if not filters:
+        raise Refused(510)
+    show_errors = (filters.text("show_errors") or "").lower() == "true"
     with server.database.read() as session:
         statement = (
             select(Run, Task.type_id)
@@ -201,13 +203,3 @@ def _listed(run: Run, type_id: int) -> Node:
         "run_details": run.run_details,
     }
     return node("run", (node(name, value) for name, value in values.items()))
-
-
-@router.post("/run/evaluate")
-def evaluate(form: PostedForm, server: Server, user: PostingUser) -> Response:
-    """Refuse evaluations from outside: this server's are its own."""
-    if user.role != "administrator":
-        raise Refused(106)
-    form.document("description", 422)
-    del server
-    raise Refused(426, "this server evaluates every run itself")

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from hepml_tasks.server.context import Root, Server, answer, download_url, get_file
 from hepml_tasks.server.database import Dataset, Feature, Quality, StoredFile
-from hepml_tasks.server.datasets import STATUSES
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.filters import Codes, Filters, parse_filters, tagged
 from hepml_tasks.server.measures import flag
+from hepml_tasks.server.ontologies import ontologies_of
 from hepml_tasks.server.tagging import tags_of
 from hepml_tasks.server.xml import Node, node, optional
 
@@ -28,7 +28,7 @@ INTERVALS = {
     "number_missing_values": "NumberOfMissingValues",
 }
 # The qualities that production shows in lists.
-_LISTED = (
+LISTED = (
     "MajorityClassSize",
     "MinorityClassSize",
     "NumberOfClasses",
@@ -89,20 +89,25 @@ def describe_dataset(dataset_id: int, server: Server, root: Root) -> Response:
 def features(dataset_id: int, server: Server) -> Response:
     """Answer with a dataset's columns, in order."""
     with server.database.read() as session:
+        dataset = session.get(Dataset, dataset_id)
+        if dataset is None:
+            raise Refused(271)
         columns = session.scalars(
             select(Feature).where(Feature.dataset_id == dataset_id).order_by(Feature.position)
         ).all()
-    if not columns:
-        raise Refused(271)
-    return answer(node("data_features", map(_feature, columns)))
+    ontologies = ontologies_of(dataset)
+    return answer(
+        node("data_features", (_feature(c, ontologies.get(c.position, [])) for c in columns))
+    )
 
 
-def _feature(column: Feature) -> Node:
+def _feature(column: Feature, ontologies: Iterable[str]) -> Node:
     return node(
         "feature",
         node("index", column.position),
         node("name", column.name),
         node("data_type", column.type),
+        (node("ontology", value) for value in ontologies),
         (node("nominal_value", value) for value in column.values),
         *(
             node(f"is_{name}", flag(column.role == role))
@@ -126,7 +131,7 @@ def list_qualities(server: Server) -> Response:
     """Answer with the names of all qualities."""
     with server.database.read() as session:
         names = session.scalars(select(Quality.name).distinct().order_by(Quality.name)).all()
-    return answer(node("data_qualities_list", (node("quality", n) for n in names or _LISTED)))
+    return answer(node("data_qualities_list", (node("quality", n) for n in names or LISTED)))
 
 
 @router.get("/data/qualities/{dataset_id:id}")
@@ -157,7 +162,7 @@ def conditions_on_data(filters: Filters, *, tag: str) -> list[ColumnElement[bool
     tag : str
         The filter that names the dataset's tag: `tag` or `data_tag`.
     """
-    status = filters.choice("status", {*STATUSES, "all"}) or "active"
+    status = filters.text("status") or "active"
     conditions = [] if status == "all" else [Dataset.status == status]
     conditions += tagged("data", Dataset.id, filters.text(tag))
     if (ids := filters.ids("data_id")) is not None:
@@ -178,7 +183,7 @@ def listed_qualities(session: Session, dataset_ids: Iterable[int]) -> Mapping[in
     found: dict[int, list[Node]] = {}
     rows = session.execute(
         select(Quality.dataset_id, Quality.name, Quality.value)
-        .where(Quality.dataset_id.in_(set(dataset_ids)), Quality.name.in_(_LISTED))
+        .where(Quality.dataset_id.in_(set(dataset_ids)), Quality.name.in_(LISTED))
         .order_by(Quality.name)
     )
     for dataset_id, name, value in rows:

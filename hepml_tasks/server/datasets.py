@@ -24,8 +24,6 @@ from hepml_tasks.server.xml import CASUAL, INTEGER, SYSTEM, Field, check, node, 
 
 router = APIRouter()
 
-STATUSES = ("active", "deactivated", "in_preparation")
-
 # Production's limits, as its XSD has them.
 FIELDS = {
     "id": Field(pattern=INTEGER),
@@ -40,7 +38,7 @@ FIELDS = {
     "upload_date": Field(ascii=True, longest=64),
     "language": Field(longest=128, pattern=CASUAL),
     "licence": Field(ascii=True, longest=64),
-    "url": Field(ascii=True, longest=2048),
+    "url": Field(ascii=True, longest=2048, blank=True),
     "file_id": Field(pattern=INTEGER),
     "default_target_attribute": Field(longest=1024, pattern=CASUAL),
     "row_id_attribute": Field(longest=128, pattern=CASUAL),
@@ -48,9 +46,9 @@ FIELDS = {
     "version_label": Field(longest=128, pattern=CASUAL),
     "citation": Field(ascii=True, longest=1024),
     "tag": Field(many=True, longest=64, pattern=SYSTEM),
-    "visibility": Field(ascii=True, longest=128),
-    "original_data_url": Field(ascii=True, longest=2048),
-    "paper_url": Field(ascii=True, longest=2048),
+    "visibility": Field(pattern="public"),  # others are promised what this server can't keep
+    "original_data_url": Field(ascii=True, longest=2048, blank=True),
+    "paper_url": Field(ascii=True, longest=2048, blank=True),
     "update_comment": Field(ascii=True, longest=128),
     "status": Field(longest=64),
     "processing_date": Field(ascii=True, longest=1024),

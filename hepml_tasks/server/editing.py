@@ -109,7 +109,11 @@ def fork(server: Server, form: PostedForm, user: PostingUser) -> Response:
             version=(session.scalar(versions) or 0) + 1,
             status=original.status,
             format=original.format,
-            fields=original.fields,
+            fields={
+                name: value
+                for name, value in original.fields.items()
+                if name not in {"ontologies", "topics"}
+            },
             default_target=original.default_target,
             source_url=original.source_url,
             file_id=own_file.id,

@@ -29,7 +29,7 @@ def list_evaluations(server: Server, path: str = "") -> Response:
     """List a measure's values, one a run; with `per_fold`, their values in every fold."""
     filters = parse_filters(
         path,
-        {*RUN_FILTERS, "function", "sort_order", "per_fold"},
+        {*RUN_FILTERS, "function", "sort_order", "per_fold"} - {"task_type"},
         Codes(illegal=544, value=541, offset=545, limit=546),
     )
     if not filters:

@@ -14,6 +14,9 @@ from hepml_tasks.server.errors import Refused
 
 _Statement = TypeVar("_Statement", bound=GenerativeSelect)
 
+# Production's idea of a value that is safe; it names ",-_" as a range, so that brackets are in.
+_SAFE = re.compile(r"[a-zA-Z0-9 ,-_()]*")
+
 MOST = 10_000
 """Items at most in one answer; the client asks for so many a page."""
 
@@ -27,13 +30,16 @@ class Codes:
     illegal, value, offset : int
         For an unknown filter, for a value that it can't have, for an offset without a limit.
     limit : int, optional
-        For a limit above `MOST`; without it such a limit is lowered.
+        For a limit above `most`; without it such a limit is lowered.
+    most : int
+        Items at most in one answer.
     """
 
     illegal: int
     value: int
     offset: int
     limit: int | None = None
+    most: int = MOST
 
 
 @dataclass(frozen=True)
@@ -67,13 +73,6 @@ class Filters:
         """Give a text, or `None` where the filter is not set."""
         return self.values.get(name)
 
-    def choice(self, name: str, allowed: Collection[str]) -> str | None:
-        """Give one of the allowed words, or `None` where the filter is not set."""
-        value = self.values.get(name)
-        if value is not None and value not in allowed:
-            raise self.refuse(name)
-        return value
-
     def interval(self, name: str) -> tuple[float, float] | None:
         """Give the two ends of ``a..b`` (or ``a`` twice), or `None`."""
         value = self.values.get(name)
@@ -89,9 +88,10 @@ class Filters:
         limit, offset = self._number("limit"), self._number("offset")
         if offset and limit is None:
             raise Refused(self.codes.offset)
-        if limit is not None and limit > MOST and self.codes.limit:
-            raise Refused(self.codes.limit, f"at most {MOST}")
-        return statement.limit(min(limit or MOST, MOST)).offset(offset or 0)
+        if limit is not None and limit > self.codes.most and self.codes.limit:
+            raise Refused(self.codes.limit, f"at most {self.codes.most}")
+        most = self.codes.most
+        return statement.limit(most if limit is None else min(limit, most)).offset(offset or 0)
 
     def _number(self, name: str) -> int | None:
         value = self.values.get(name)
@@ -124,7 +124,7 @@ def parse_filters(path: str, allowed: Collection[str], codes: Codes) -> Filters:
         raise Refused(codes.illegal, "each filter needs exactly one value")
     values = dict(zip(names, parts[1::2], strict=True))
     for name, value in values.items():
-        if not value or len(value) > 100_000 or not value.isprintable():
+        if not value or len(value) > 100_000 or not _SAFE.fullmatch(value):
             raise Refused(codes.value, f"Filters with illegal values: {name}")
     return Filters(values, codes)
 

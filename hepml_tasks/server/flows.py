@@ -52,11 +52,13 @@ _FIELDS = {
     "full_description": Field(ascii=True, longest=1024),
     "installation_notes": Field(ascii=True, longest=1024),
     "dependencies": Field(ascii=True, longest=1024),
+    "implements": Field(longest=128, pattern=CALL),
+    "quality": Field(many=True, nested=True),
     "parameter": Field(many=True, nested=True),
     "component": Field(many=True, nested=True),
     "tag": Field(many=True, longest=128, pattern=SYSTEM),
-    "source_url": Field(longest=2048),
-    "binary_url": Field(longest=2048),
+    "source_url": Field(longest=2048, blank=True),
+    "binary_url": Field(longest=2048, blank=True),
     "source_format": Field(longest=128, pattern=SYSTEM),
     "binary_format": Field(longest=128, pattern=SYSTEM),
     "source_md5": Field(longest=128, pattern=SYSTEM),
@@ -65,7 +67,7 @@ _FIELDS = {
 _PARAMETER = {
     "name": Field(required=True, longest=1024, pattern=CALL),
     "data_type": Field(ascii=True, longest=128),
-    "default_value": Field(ascii=True, longest=2048),
+    "default_value": Field(ascii=True, longest=2048, blank=True),
     "description": Field(ascii=True, longest=1024),
     "recommendedRange": Field(ascii=True, longest=1024),
 }
@@ -101,6 +103,9 @@ def _find(session: Session, name: str, external_version: str) -> int | None:
 @router.post("/flow")
 def publish(server: Server, form: PostedForm, user: PostingUser) -> Response:
     """Publish a flow; components that are known already are used, others published with it."""
+    strange = sorted(set(form.files) - {"description", "source", "binary"})
+    if strange:
+        raise Refused(167, f"file(s): {', '.join(strange)}")
     try:
         description = parse(form.document("description", 161), "flow")
         _check_flow(description, 0)

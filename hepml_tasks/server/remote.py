@@ -68,14 +68,22 @@ def fetch(
                 if not allow_private:
                     refuse_private(url)
                 with session.get(
-                    url, stream=True, timeout=patience, allow_redirects=False
+                    url,
+                    stream=True,
+                    timeout=patience,
+                    allow_redirects=False,
+                    # compressed on the way it would come without its length
+                    headers={"accept-encoding": "identity"},
                 ) as response:
                     if response.is_redirect:
                         url = requests.compat.urljoin(url, response.headers["location"])
                         continue
                     if response.status_code != 200:
                         raise DataError(f"{url} answers {response.status_code}")
-                    length = response.headers.get("content-length", "")
+                    for name in ("Content-Length", "Content-Type"):
+                        if name not in response.headers:
+                            raise DataError(f"{url} comes without the header {name}")
+                    length = response.headers["content-length"]
                     if length.isdigit() and int(length) > limit:
                         raise DataError(f"{url} has {length} bytes, more than {limit}")
                     return files.add(_Paced(response.raw, deadline), ".arff", limit=limit)

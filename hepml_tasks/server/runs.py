@@ -54,7 +54,7 @@ _FIELDS = {
     "flow_id": Field(required=True, pattern=INTEGER),
     "flow_name": Field(),
     "setup_id": Field(),
-    "setup_string": Field(ascii=True, longest=2048),
+    "setup_string": Field(ascii=True, longest=2048, blank=True),
     "error_message": Field(ascii=True, longest=128),
     "run_details": Field(longest=1024, pattern=r"[A-Za-z0-9_\-.,():]+"),
     "parameter_setting": Field(many=True, nested=True),

@@ -19,13 +19,16 @@ from hepml_tasks.server.database import Flow, Parameter, Setting, Setup
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.filters import Codes, parse_filters, tagged
 from hepml_tasks.server.forms import PostedForm, PostingUser
-from hepml_tasks.server.xml import INTEGER, Field, Node, check, children, node, parse, text
+from hepml_tasks.server.xml import CALL, INTEGER, Field, Node, check, children, node, parse, text
 
 router = APIRouter()
 
+_CODES = Codes(illegal=671, value=672, offset=675, limit=676, most=1000)
 SETTING = {
-    "name": Field(required=True, longest=1024),
-    "value": Field(longest=100_000),  # production: 2048 ASCII characters, too few for some steps
+    "name": Field(required=True, longest=1024, pattern=CALL),
+    "value": Field(
+        longest=100_000, blank=True
+    ),  # production: 2048 ASCII characters, too few for some steps
     "component": Field(pattern=INTEGER),
 }
 _FIELDS = {
@@ -188,7 +191,9 @@ def describe_setup(setup_id: int, server: Server) -> Response:
 def list_setups(server: Server, path: str = "") -> Response:
     """List setups; as in production, a list of everything must at least be limited."""
     filters = parse_filters(
-        path, {"flow", "setup", "tag"}, Codes(illegal=671, value=672, offset=675, limit=676)
+        path,
+        {"flow", "setup", "tag"},
+        _CODES,
     )
     if not filters:
         raise Refused(670)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Response
@@ -13,7 +14,7 @@ from hepml_tasks.server.database import Base, Dataset, Flow, Run, Setup, Tag, Ta
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.forms import Form, PostedForm, PostingUser
 from hepml_tasks.server.security import require_owner
-from hepml_tasks.server.xml import node
+from hepml_tasks.server.xml import SYSTEM, node
 
 router = APIRouter()
 
@@ -24,7 +25,7 @@ KINDS: dict[str, type[Base]] = {
     "setup": Setup,
     "run": Run,
 }
-LONGEST = 255
+LONGEST = 64
 
 
 def tags_of(session: Session, kind: str, entity_id: int) -> list[str]:
@@ -49,8 +50,8 @@ def remove_tags(session: Session, kind: str, entity_id: int) -> None:
 def _subject(session: Session, kind: str, form: Form) -> tuple[int, str]:
     entity_id = form.number(f"{kind}_id", 471)
     tag = form.fields.get("tag", "").strip()
-    if not tag or len(tag) > LONGEST or not tag.isprintable():
-        raise Refused(471, f"tag: 1 to {LONGEST} printable characters")
+    if not tag:
+        raise Refused(471)
     if session.get(KINDS[kind], entity_id) is None:
         raise Refused(472)
     return entity_id, tag
@@ -62,7 +63,9 @@ def _add_routes(kind: str) -> None:
         with server.database.write() as session:
             entity_id, tag = _subject(session, kind, form)
             if session.get(Tag, (kind, entity_id, tag)) is not None:
-                raise Refused(473, f"id={entity_id}; tag={tag}")
+                raise Refused(473, f"id={entity_id}; tag={tag}", status=450)
+            if len(tag) > LONGEST or not re.fullmatch(SYSTEM, tag):
+                raise Refused(477, f"id={entity_id}; tag={tag}", status=450)
             add_tags(session, kind, entity_id, user.id, [tag])
             session.flush()
             tags = tags_of(session, kind, entity_id)

@@ -136,6 +136,11 @@ def _check_inputs(
     inputs: Mapping[str, str],
     spec: Mapping[str, Any] | None,
 ) -> _Wanted:
+    type_id = int(type_text)
+    if type_id not in TYPES:
+        # To production a type that it doesn't know is one without inputs.
+        kinds = ", ".join(f"{key} ({name})" for key, name in TYPES.items())
+        raise Refused(616, f"task_type_id {type_id} is not served here; these are: {kinds}")
     illegal = sorted(set(inputs) - set(_INPUTS))
     if illegal:
         raise Refused(616, f"problematic input(s): {', '.join(illegal)}")
@@ -143,11 +148,8 @@ def _check_inputs(
     if missing:
         raise Refused(618, f"problematic input(s): {', '.join(missing)}")
     for name in ("source_data", "estimation_procedure"):
-        if not re.fullmatch(r"\d{1,9}", inputs[name]):
+        if not re.fullmatch(r"[0-9]{1,9}", inputs[name]):
             raise Refused(621, f"problematic input: {name}, should be an integer")
-    type_id = int(type_text)
-    if type_id not in TYPES:
-        _unacceptable("task_type_id", [str(key) for key in TYPES])
     dataset = session.get(Dataset, int(inputs["source_data"]))
     if dataset is None:
         raise Refused(622, "problematic input: [source_data], no such dataset")

@@ -107,6 +107,8 @@ class Field:
         Whether other characters are refused, as production does.
     nested : bool
         Whether it holds elements, which its reader checks.
+    blank : bool
+        Whether it may be there and be empty, though there are rules for its text.
     """
 
     required: bool = False
@@ -115,10 +117,11 @@ class Field:
     pattern: str | None = None
     ascii: bool = False
     nested: bool = False
+    blank: bool = False
 
 
 # Production's kinds of text.
-INTEGER = r"\d{1,9}"
+INTEGER = r"[0-9]{1,9}"
 SYSTEM = r"[A-Za-z0-9_\-.]+"
 CASUAL = r"[A-Za-z0-9_\-.(),]+"
 CALL = r"[A-Za-z0-9_\-.,():=]+"
@@ -145,6 +148,8 @@ def parse(data: bytes, root: str) -> Element:
     from defusedxml.ElementTree import fromstring
 
     try:
+        if "\0" in data.decode():
+            raise ValueError("it holds NUL, as UTF-16 does; send UTF-8")
         element: Element = fromstring(data, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         detail = str(error) or type(error).__name__
@@ -202,7 +207,8 @@ def _check_value(name: str, child: Element, field: Field) -> None:
     if len(child):
         raise FormatError(f"element {name!r} must be text")
     value = (child.text or "").strip()
-    if field.required and not value:
+    ruled = field.required or field.pattern or field.longest or field.ascii
+    if ruled and not field.blank and not (value if field.required else child.text):
         raise FormatError(f"element {name!r} is empty")
     if field.longest is not None and len(value) > field.longest:
         raise FormatError(

@@ -71,7 +71,11 @@ EXTERNAL = '<!DOCTYPE x [<!ENTITY a8 SYSTEM "file:///etc/passwd">]>'
         ("evaluation/list/function/ams/offset/5", 545),
         ("setup/list/flow/1/offset/5", 675),
         ("study/list/offset/5", 598),
+        ("run/list", 510),
         ("run/list/limit/10001", 516),
+        ("setup/list/limit/1001", 676),
+        ("data/list/limit/0", 372),
+        ("evaluation/list/task_type/1", 544),
         ("evaluation/list/function/ams/limit/10001", 546),
         ("evaluation/list", 540),
         ("evaluation/list/function/ams/sort_order/up", 549),
@@ -79,14 +83,14 @@ EXTERNAL = '<!DOCTYPE x [<!ENTITY a8 SYSTEM "file:///etc/passwd">]>'
         ("run/list/study/999999", 517),
         ("evaluation/list/function/ams/study/999999", 555),
         ("setup/list", 670),
-        ("data/list/status/asleep", 371),
+        ("data/list/status/asleep", 372),
         ("data/list/number_instances/1..x", 371),
         ("task/list/type/1;drop table tasks", 481),
         ("run/list/task/1 or 1=1", 511),
         ("data/list/data_id/1,2,", 371),
         ("data/list/data_name/%00", 371),
         ("data/list/data_name/a%0Ab", 100),
-        ("data/list/data_name/' or ''='", 372),
+        ("data/list/data_name/' or ''='", 371),
         ("study/' or ''='", 601),
         ("study/%00", 601),
     ],
@@ -284,7 +288,7 @@ def test_a_url_that_cannot_be_fetched_is_refused(wire: Wire, url: str) -> None:
         (('procedure">1<', 'procedure">7<'), 622, "problematic input: [estimation_procedure]"),
         (('procedure">1<', 'procedure">x<'), 621, "estimation_procedure"),
         (('source_data">', 'source_data">99'), 622, "source_data"),
-        (("_type_id>1<", "_type_id>5<"), 622, "task_type_id"),
+        (("_type_id>1<", "_type_id>5<"), 616, "task_type_id"),
         (('"target_feature"', '"surprise"'), 616, "surprise"),
         (("evaluation_measures", "source_data"), 617, "source_data"),
         (('<oml:input name="target_feature">Label</oml:input>', ""), 618, "target_feature"),
@@ -368,7 +372,7 @@ def test_studies_refuse_what_does_not_belong(wire: Wire, new_task: Callable[...,
         return wire.post("study/", {"description": text})
 
     assert code_of(publish(study("task", [999_999]))) == 1039
-    assert code_of(publish(study("task", [task], main_entity_type="flow"))) == 1033
+    assert code_of(publish(study("task", [task], main_entity_type="flow"))) == 1032
     assert code_of(publish(study("run", [1], main_entity_type="task"))) == 1034
     assert code_of(publish(study("task", [task], benchmark_suite="1"))) == 1035
     assert code_of(publish(study("run", [], benchmark_suite="999999"))) == 1036
@@ -380,7 +384,7 @@ def test_studies_refuse_what_does_not_belong(wire: Wire, new_task: Callable[...,
     assert code_of(wire.post(f"study/{suite}/attach", ids="1,x")) == 1044
     assert code_of(wire.post(f"study/{suite}/attach", ids=str(task))) == 1045
     assert code_of(wire.post(f"study/{suite}/attach", ids="999999")) == 1045
-    assert code_of(wire.post(f"study/{suite}/detach", ids="999999")) == 1046
+    assert wire.post(f"study/{suite}/detach", ids="999999").status_code == 200
     assert code_of(wire.post("study/status/update", study_id=suite, status="odd")) == 1051
     assert code_of(wire.post("study/status/update", study_id="x", status="active")) == 1052
     assert wire.post("study/status/update", study_id=suite, status="active").status_code == 200
@@ -400,21 +404,22 @@ def test_a_deleted_task_leaves_its_suites(wire: Wire, new_task: Callable[..., in
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "code"),
     [
-        {"tag": "x"},
-        {"data_id": "1"},
-        {"data_id": "one", "tag": "x"},
-        {"data_id": "1", "tag": ""},
-        {"data_id": "1", "tag": "x" * 256},
-        {"data_id": "1", "tag": "line\nbreak"},
+        ({"tag": "x"}, 471),
+        ({"data_id": "1"}, 471),
+        ({"data_id": "one", "tag": "x"}, 471),
+        ({"data_id": "1", "tag": ""}, 471),
+        ({"data_id": "1", "tag": "x" * 65}, 477),
+        ({"data_id": "1", "tag": "line\nbreak"}, 477),
+        ({"data_id": "1", "tag": "<b>"}, 477),
     ],
 )
 def test_faulty_tags_are_refused(
-    wire: Wire, new_dataset: Callable[..., int], fields: dict[str, str]
+    wire: Wire, new_dataset: Callable[..., int], fields: dict[str, str], code: int
 ) -> None:
     new_dataset()
-    assert code_of(wire.post("data/tag", **fields)) == 471
+    assert code_of(wire.post("data/tag", **fields)) == code
     assert code_of(wire.post("data/tag", data_id="999999", tag="x")) == 472
 
 
@@ -449,6 +454,24 @@ def test_broken_forms_are_refused(wire: Wire) -> None:
         answer = requests.post(url, data=body, headers={"content-type": kind}, timeout=60)
         assert code_of(answer) in {102, 130}, body
     assert requests.put(url, timeout=60).status_code == 412
+
+
+@pytest.mark.parametrize("path", ["dataset", "data/x", "flow/owned", "nothing/at/all"])
+def test_a_key_is_looked_at_before_the_call(wire: Wire, path: str) -> None:
+    assert code_of(wire.get(path)) == 100
+    assert code_of(wire.get(path, api_key="f" * 32)) == 103
+    for send in (wire.delete, lambda path, key: wire.post(path, api_key=key)):
+        assert code_of(send(path, "")) == 102
+        assert code_of(send(path, "f" * 32)) == 103
+        assert code_of(send(path, wire.server.apikey)) == 100
+
+
+def test_an_address_can_be_too_long(wire: Wire) -> None:
+    ids = ",".join(map(str, range(10_000)))
+    answer = wire.get(f"data/list/data_id/{ids}")
+    assert answer.status_code == 414
+    assert "of at most 8190 characters" in answer.text
+    assert wire.get(f"user/list/user_id/{ids[:8000].rpartition(',')[0]}").status_code == 200
 
 
 def test_reading_with_an_unknown_key_is_refused(wire: Wire) -> None:
