@@ -52,6 +52,7 @@ coverage: setup
 	$(BIN)/python benchmarks/coverage.py
 
 benchmarks: setup
+	$(BIN)/python benchmarks/formats.py
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/paired.py
 	$(BIN)/python benchmarks/toy_realism.py

@@ -86,7 +86,6 @@ def main() -> None:
         liac_read, content = timed(lambda: by_liac(path))
         liac_write, _ = timed(lambda: write_by_liac(content, theirs))
         equal = same(file.table, content) and same(table, content)
-        content = None  # its rows are many objects
         equal = equal and read_arff(theirs).table.to_pydict() == file.table.to_pydict()
         good = equal
         for what, seconds, slow in (("read", read, liac_read), ("write", write, liac_write)):
