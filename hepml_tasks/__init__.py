@@ -16,11 +16,12 @@ __version__ = "0.1.0"
 _WHERE = {
     "Run": "hepml_tasks.api",
     "Task": "hepml_tasks.running.task",
+    "load_private_task": "hepml_tasks.openml.private",
     "load_task": "hepml_tasks.running.task",
     "run": "hepml_tasks.api",
 }
 
-__all__ = ["Run", "Task", "__version__", "load_task", "run"]
+__all__ = ["Run", "Task", "__version__", "load_private_task", "load_task", "run"]
 
 
 def __getattr__(name: str) -> Any:

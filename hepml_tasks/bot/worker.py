@@ -118,8 +118,9 @@ def _run(job: Job, *, spool: Path, n_jobs: int | None, on_fold: OnFold, on_event
     )
     evaluation = score_run(folder, job.task)
     primary = job.task.spec.metrics.primary
-    score = evaluation.scores[primary]
-    on_event(
-        f"{job.name}: {primary} {score.value:.3g} ± {score.uncertainty:.2g}"
-        f" in {time.monotonic() - start:.1f} s"
+    # without labels the server alone has a score
+    score = evaluation.scores.get(primary)
+    found = (
+        "finished" if score is None else f"{primary} {score.value:.3g} ± {score.uncertainty:.2g}"
     )
+    on_event(f"{job.name}: {found} in {time.monotonic() - start:.1f} s")

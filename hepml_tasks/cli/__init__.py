@@ -22,6 +22,7 @@ from hepml_tasks.cli.evaluate import evaluate
 from hepml_tasks.cli.flows import flows
 from hepml_tasks.cli.metrics import metrics
 from hepml_tasks.cli.new import new
+from hepml_tasks.cli.private import private
 from hepml_tasks.cli.register import register
 from hepml_tasks.cli.report import report
 from hepml_tasks.cli.run import run
@@ -58,6 +59,7 @@ for command in (
     spool,
     serve,
     users,
+    private,
     report,
 ):
     hepml.add_command(command)

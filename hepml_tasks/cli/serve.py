@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Fetch datasets from this machine's own network too, where others reach the server.",
 )
+@click.option(
+    "--submissions-per-day",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Runs of a user in a day (UTC) on a task with withheld labels.",
+)
 @options.as_json
 def serve(
     data: Path,
@@ -44,6 +51,7 @@ def serve(
     read_only: bool,
     max_upload: int,
     allow_private_urls: bool,
+    submissions_per_day: int,
     as_json: bool,
 ) -> None:
     """Serve the OpenML API and the leaderboards until interrupted.
@@ -77,6 +85,7 @@ def serve(
             max_upload=max_upload,
             read_only=read_only,
             allow_private_urls=allow_private_urls,
+            submissions_per_day=submissions_per_day,
         ),
         ready=ready,
     )

@@ -129,7 +129,7 @@ def _columns(
         text += "\n\nAn undefined value has no value in this event, which is physics and no fault"
         if spec.dataset.undefined is not None:
             source = "simulator" if spec.dataset.simulator else "published file"
-        text += f"; the {source} writes it as {spec.dataset.undefined:g}"
+            text += f"; the {source} writes it as {spec.dataset.undefined:g}"
         said = {e: how for e, how in _UNDEFINED.items() if any(f.name.endswith(e) for f in files)}
         if said:
             text += "; here it is " + ", ".join(f"{how} in `{e}`" for e, how in said.items())

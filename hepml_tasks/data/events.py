@@ -21,6 +21,9 @@ from hepml_tasks.spec import TaskSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+WITHHELD = ""
+"""What stands for a class that only a server knows; its weight is NaN."""
+
 
 @dataclass(frozen=True, eq=False)
 class Events:
@@ -33,9 +36,10 @@ class Events:
     features : tuple of str
         The columns that a model may see, in the table's order.
     y : ndarray of shape (n_events,)
-        The class, as text; the number that a regression predicts.
+        The class, as text, `WITHHELD` where only a server knows it; the number that a regression
+        predicts.
     weight : ndarray of shape (n_events,), optional
-        The physical weight.
+        The physical weight; NaN where it is withheld with the class.
     event_id : ndarray of shape (n_events,)
         The event's number; the row's where the data have none.
     class_sums : mapping of str to float
@@ -110,12 +114,13 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
             )
     for column in features:
         _check_numbers(table[column], column, name)
-    if table[roles.target].null_count:
+    withheld = spec.private is not None
+    if table[roles.target].null_count and not withheld:
         raise DataError(f"dataset {name}: column {roles.target!r} (target) has undefined values")
     weight = None
     if roles.weight is not None:
         column = table[roles.weight]
-        _check_numbers(column, roles.weight, name, nulls=False)
+        _check_numbers(column, roles.weight, name, nulls=withheld)
         weight = column.to_numpy().astype(np.float64)
     if roles.event_id is not None:
         event_id = table[roles.event_id].to_numpy().astype(np.int64)
@@ -140,9 +145,11 @@ def _classes(table: pa.Table, spec: TaskSpec) -> tuple[npt.NDArray[np.str_], lis
     """Return the class of each event, and the sorted classes."""
     target = spec.roles.target
     # each class once, and a number an event: a text an event costs more than the file's reading
-    coded = pc.dictionary_encode(table[target].cast(pa.string()).combine_chunks())
+    told = table[target].cast(pa.string())
+    withheld = told.null_count > 0
+    coded = pc.dictionary_encode(pc.fill_null(told, WITHHELD).combine_chunks())
     classes = np.asarray(coded.dictionary.to_pylist(), dtype=np.str_)
-    found = sorted(classes.tolist())
+    found = sorted(c for c in classes.tolist() if not withheld or c != WITHHELD)
     holds = f"dataset {spec.dataset.name}: column {target!r} holds {', '.join(found)[:60]};"
     if spec.type == "multiclass-classification":
         if len(found) < 3:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,12 +65,37 @@ def load_table(dataset: DatasetSpec, *, progress: bool = False) -> pa.Table:
     return table
 
 
+def simulate_table(dataset: DatasetSpec, *, seed: int) -> pa.Table:
+    """Make a simulated dataset's table with another seed, and keep it nowhere.
+
+    Parameters
+    ----------
+    dataset : DatasetSpec
+        With a simulator.
+    seed : int
+
+    Returns
+    -------
+    pyarrow.Table
+        Without metadata, which would tell the seed.
+    """
+    if dataset.simulator is None:
+        raise DataError(f"dataset {dataset.name} has no simulator: its events are not made here")
+    seeded = replace(dataset, simulator=replace(dataset.simulator, seed=seed))
+    return _make(seeded, progress=False).replace_schema_metadata(None)
+
+
 def _make(dataset: DatasetSpec, *, progress: bool) -> pa.Table:
     """Read or simulate a dataset's table."""
     if dataset.simulator is not None:
         from hepml_tasks.data.simulators import simulate
 
         s = dataset.simulator
+        if s.seed is None:
+            raise DataError(
+                f"the events of dataset {dataset.name} are made by a server, with a seed of its"
+                " own: `hepml private create` does it, `hepml private show` has the task to run"
+            )
         table = simulate(s.name, events=s.events, seed=s.seed, **dict(s.parameters))
         origin = f"simulator {s.name}"
     else:

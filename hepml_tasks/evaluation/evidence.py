@@ -121,6 +121,11 @@ def _with_truth(
     spec: EvaluationSpec,
     claims: tuple[Claim, ...],
 ) -> Evidence:
+    if task.spec.private is not None:
+        raise RunError(
+            f"{name}: the labels of task {task.name} are withheld: the server that made the task"
+            " scores its runs"
+        )
     origin = f"dataset {task.spec.dataset.name}"
     truth = truth_from_table(task.events.table, spec, origin=origin)
     return Evidence(name, predictions, task.splits, truth, spec, claims)

@@ -24,9 +24,13 @@ def score_run(folder: RunFolder, task: Task) -> Evaluation:
     Returns
     -------
     Evaluation
-        Also written to scores.json, which marks the run as complete.
+        Also written to scores.json, which marks the run as complete. Without any score where
+        the task's labels are withheld.
     """
-    evaluation = from_folder(folder, task).evaluate()
+    if task.spec.private is not None:
+        evaluation = Evaluation({}, {}, {}, n_rows=folder.predictions.num_rows)
+    else:
+        evaluation = from_folder(folder, task).evaluate()
     write_json(folder.path / "scores.json", evaluation.to_json())
     return evaluation
 

@@ -54,7 +54,10 @@ def _column(table: pa.Table, name: str, origin: str, kind: pa.DataType) -> Any:
         raise ColumnError(f"{origin}: no column {name!r}{nearest(name, table.column_names)}")
     column = table[name]
     if column.null_count:
-        raise DataError(f"{origin}: column {name!r} has {column.null_count} undefined values")
+        raise DataError(
+            f"{origin}: column {name!r} has {column.null_count} undefined values; where labels are"
+            " withheld only the server that has them scores"
+        )
     try:
         return column.cast(kind).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid as error:

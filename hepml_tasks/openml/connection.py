@@ -111,7 +111,7 @@ class Connection:
             raise ServerError(f"{self.root}/hepml/{path}: {message}")
         return data
 
-    def post_json(self, path: str) -> dict[str, Any]:
+    def post_json(self, path: str, files: Files | None = None) -> dict[str, Any]:
         """Ask a server of this package for work, at ``/hepml/PATH``.
 
         Raises
@@ -120,7 +120,7 @@ class Connection:
             With the server's reason, as where the key is not an administrator's.
         """
         url = f"{self.root}/hepml/{path}"
-        answer = self._send("POST", url, data={"api_key": self._required_key()})
+        answer = self._send("POST", url, data={"api_key": self._required_key()}, files=files)
         try:
             data = answer.json()
         except requests.JSONDecodeError:

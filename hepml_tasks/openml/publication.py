@@ -110,6 +110,11 @@ def _task_id(connection: Connection, folder: RunFolder) -> int:
     if found is not None:
         return found
     task = task_of(folder)
+    if task.spec.private is not None:
+        raise RunError(
+            f"{folder.path}: {connection.root} is not the server that made task {task.name}; only"
+            " that one has the labels"
+        )
     if task.events.sha256 != description["data"]["table_sha256"]:
         raise RunError(
             f"{folder.path}: the data of task {task.name} are no longer those of the run; fetch"

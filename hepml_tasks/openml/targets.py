@@ -125,6 +125,11 @@ def _split_of(name: str) -> tuple[str, str | None]:
 def _task(name: str, split: str | None, known: dict[str, WantedTask], progress: bool) -> WantedTask:
     path = _shown(task_path(name))
     task = as_task(read_task(path), split=split, progress=progress)
+    if task.spec.private is not None:
+        raise SpecError(
+            f"{path}: task {task.spec.name} withholds labels: `hepml private create` has a server"
+            " make it, and no other server can score it"
+        )
     other = known.setdefault(task.name, WantedTask(path, task))
     if other.path != path and other.task.spec != task.spec:
         raise SpecError(f"{path} and {other.path} hold two tasks of the name {task.spec.name}")

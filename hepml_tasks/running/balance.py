@@ -26,7 +26,7 @@ def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
         return [_numbers(roles.target, table)]
     findings = []
     column = table[roles.target].cast(pa.string())
-    if column.null_count:
+    if column.null_count and spec.private is None:
         findings.append(
             Finding("classes", "error", f"{roles.target} undefined in {column.null_count} events")
         )
@@ -52,7 +52,10 @@ def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     shares = [f"{c} {n} ({100 * n / total:.1f} %)" for c, n in sorted(counts.items())]
     rare = min(counts.values()) / total
     level: Level = "warning" if rare < 0.01 else "ok"
-    return [Finding("classes", level, ", ".join(shares))]
+    told = ", ".join(shares)
+    if column.null_count:
+        told += f"; withheld in {column.null_count} events"
+    return [Finding("classes", level, told)]
 
 
 def _numbers(target: str, table: pa.Table) -> Finding:
@@ -75,7 +78,7 @@ def check_weights(spec: TaskSpec, table: pa.Table) -> list[Finding]:
         return []
     column = table[name].cast(pa.float64())
     findings = []
-    if column.null_count:
+    if column.null_count and spec.private is None:
         findings.append(Finding("weights", "error", f"undefined in {column.null_count} events"))
     if negative := count_true(pc.less(column, 0.0)):
         share = 100 * negative / table.num_rows

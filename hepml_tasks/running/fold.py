@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from hepml_tasks.data.events import WITHHELD
 from hepml_tasks.errors import RunError
 from hepml_tasks.running.folder import RunFolder, write_json, write_parquet
 from hepml_tasks.splits import Split
@@ -107,7 +108,7 @@ def run_fold(
         "repeat": np.full(len(split.test), split.repeat, dtype=np.int64),
         "fold": np.full(len(split.test), split.fold, dtype=np.int64),
         "row": split.test,
-        "truth": y[split.test],
+        "truth": pa.array(y[split.test], mask=y[split.test] == WITHHELD),
         "prediction": predicted,
         **{f"confidence.{c}": confidences[:, i] for i, c in enumerate(classes)},
     }

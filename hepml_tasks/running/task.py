@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hepml_tasks.data.events import Events, load_events
+from hepml_tasks.data.events import Events, load_events, take_apart
 from hepml_tasks.errors import SpecError, UnknownNameError
 from hepml_tasks.metrics import get_metric
 from hepml_tasks.running.folder import RunFolder
@@ -37,6 +37,7 @@ from hepml_tasks.splits import (
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +74,9 @@ class Task:
         X : DataFrame of shape (n_events, n_features)
             NaN where a value is undefined; no weight, event id or split column among them.
         y : ndarray of str, or of float64 for a regression
+            Empty for test events whose labels only a server knows.
         w : ndarray of float64
-            Ones where the data have no weights.
+            Ones where the data have no weights, NaN where they are withheld.
         """
         events = self.events
         weight = np.ones(len(events)) if events.weight is None else events.weight
@@ -196,6 +198,13 @@ def as_task(
     if split not in by_name:
         raise UnknownNameError(f"split of task {spec.name}", split, by_name)
     return Task(spec, by_name[split], progress)
+
+
+def with_table(spec: TaskSpec, table: pa.Table) -> Task:
+    """Return a task on events that are at hand, instead of those that its dataset names."""
+    task = as_task(spec)
+    vars(task)["events"] = take_apart(table, spec)
+    return task
 
 
 def task_of(folder: RunFolder) -> Task:

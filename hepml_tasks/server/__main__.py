@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--read-only", action="store_true", help="refuse all writes")
     parser.add_argument("--max-upload", type=int, default=Settings.max_upload, help="bytes")
     parser.add_argument("--allow-private-urls", action="store_true")
+    parser.add_argument("--submissions-per-day", type=int, default=Settings.submissions_per_day)
     parser.add_argument("--json", action="store_true", help="say where it answers in one JSON line")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     options = parser.parse_args(arguments)
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 read_only=options.read_only,
                 max_upload=options.max_upload,
                 allow_private_urls=options.allow_private_urls,
+                submissions_per_day=options.submissions_per_day,
             ),
             public_url=options.public_url,
             ready=ready,

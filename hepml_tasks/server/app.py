@@ -27,6 +27,7 @@ from hepml_tasks.server import (
     measures,
     ontologies,
     processing,
+    private,
     runs,
     setups,
     site,
@@ -84,7 +85,7 @@ def create_app(services: Services) -> FastAPI:
             module.router, prefix="/api/v1/xml", dependencies=[Depends(reading_user)]
         )
     app.include_router(_unknown_calls())
-    for router in (catalogue.files_router, assignments.files_router, site.router):
+    for router in (catalogue.files_router, assignments.files_router, site.router, private.router):
         app.include_router(router)
     _add_error_answers(app)
     # The client logs a warning for every answer that isn't compressed.

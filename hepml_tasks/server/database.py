@@ -288,6 +288,43 @@ class Tag(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
 
 
+class PrivateTask(Base):
+    """That a task's test labels are withheld; `folder` has them, below the server's `private`."""
+
+    __tablename__ = "private_tasks"
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(unique=True)
+    folder: Mapped[str] = mapped_column(unique=True)
+    spec: Mapped[str]
+    per_day: Mapped[int]
+    digits: Mapped[int]
+    revealed: Mapped[datetime | None]
+
+
+class PrivateScore(Base):
+    """The scores of a run on the private part; nothing but their revealing reads them."""
+
+    __tablename__ = "private_scores"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    scores: Mapped[dict[str, Any]]
+
+
+class Submission(Base):
+    """How many runs a user has sent to a private task in a day of UTC; deleted ones count."""
+
+    __tablename__ = "submissions"
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    day: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+
+
 @dataclass(frozen=True)
 class Database:
     """A connected database.

@@ -91,9 +91,9 @@ def publish(server: Server, form: PostedForm, user: PostingUser) -> Response:
     if (text(description, "format") or "").strip().casefold() != "arff":
         raise Refused(133, f"format: {text(description, 'format')}")
     blob = _data_file(server, form, text(description, "url"))
-    contents, roles = _examine(description, blob.path)
+    contents, roles = examine(description, blob.path)
     with server.database.write() as session:
-        dataset_id = _insert(session, description, user, blob, contents, roles)
+        dataset_id = insert_dataset(session, description, user, blob, contents, roles)
     return answer(node("upload_data_set", node("id", dataset_id)))
 
 
@@ -118,7 +118,14 @@ def _data_file(server: Services, form: Form, url: str | None) -> Blob:
         raise Refused(136, str(error)) from error
 
 
-def _examine(description: Element, path: Path) -> tuple[Contents, Roles]:
+def examine(description: Element, path: Path) -> tuple[Contents, Roles]:
+    """Read a dataset's file, and check that it has the columns that its description names.
+
+    Raises
+    ------
+    Refused
+        143 or 145.
+    """
     target = (text(description, "default_target_attribute") or "").strip()
     try:
         contents = describe(path, split_names(target, ()))
@@ -150,7 +157,7 @@ def split_names(names: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(","))
 
 
-def _insert(
+def insert_dataset(
     session: Session,
     description: Element,
     user: User,
@@ -158,6 +165,7 @@ def _insert(
     contents: Contents,
     roles: Roles,
 ) -> int:
+    """Store a dataset as its name's next version, and give its id."""
     name = (text(description, "name") or "").strip()
     last = session.scalar(select(func.max(Dataset.version)).where(Dataset.name == name)) or 0
     file = blob.record(f"{name}.arff")

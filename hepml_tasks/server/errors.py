@@ -37,6 +37,7 @@ MESSAGES = {
     205: "Unknown flow",
     206: "Invalid file type uploaded",
     209: "Error parsing uploaded file. ",
+    210: "Unable to store run",
     213: "Parameter in run xml unknown",
     216: (
         "Error processing output data: illegal combination of evaluation measure attributes "

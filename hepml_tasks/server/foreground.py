@@ -181,6 +181,7 @@ def _assembled(
     from hepml_tasks.server.database import connect
     from hepml_tasks.server.engines import held
     from hepml_tasks.server.evaluator import Evaluator
+    from hepml_tasks.server.secrets import sweep_secrets
     from hepml_tasks.server.security import first_key
     from hepml_tasks.server.storage import open_store
     from hepml_tasks.server.worker import Worker
@@ -191,6 +192,7 @@ def _assembled(
             files = open_store(data)
             pair(connected, files, at_home=database is None)
             sweep(connected, files)
+            sweep_secrets(connected, data)
             news = threading.Event()
             services = Services(connected, files, settings, news.set)
             evaluator = Evaluator(services, news, Worker(data / "evaluator.log"))

@@ -102,6 +102,7 @@ def start_server(
     command += ["--host", host, "--port", str(port), "--with-parent"]
     if settings is not None:
         command += ["--max-upload", str(settings.max_upload)]
+        command += ["--submissions-per-day", str(settings.submissions_per_day)]
         command += ["--read-only"] if settings.read_only else []
         command += ["--allow-private-urls"] if settings.allow_private_urls else []
     environment = {k: v for k, v in os.environ.items() if k != "HEPML_DATABASE"}

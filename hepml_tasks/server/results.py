@@ -29,18 +29,22 @@ from hepml_tasks.server.database import Dataset, Flow, Parameter, Run, Setting, 
 from hepml_tasks.server.evaluations import report
 from hepml_tasks.server.evaluator import default_spec
 from hepml_tasks.server.forms import user_name
+from hepml_tasks.server.hidden import PRIVATE, revealed_tasks
 from hepml_tasks.server.studies import members_of
 from hepml_tasks.server.tagging import tags_of
 from hepml_tasks.server.tasks import rows_of
 
 TITLE = "hepml_tasks"
+_PRIVATE_PART = ", private part"
+"""Ends a measure's name where its value is of withheld labels and was revealed."""
 _LARGEST_ENVIRONMENT = 1_000_000
 
 
 def build_site(session: Session, services: Services) -> Site:
     """Read everything that the pages show."""
+    revealed = revealed_tasks(session)
     details = {
-        run.id: _detail(session, services, run)
+        run.id: _detail(session, services, run, revealed=run.task_id in revealed)
         for run in session.scalars(select(Run).order_by(Run.id))
     }
     by_task: dict[int, list[RunDetail]] = {}
@@ -51,7 +55,10 @@ def build_site(session: Session, services: Services) -> Site:
         title=TITLE,
         generated=now().isoformat(sep=" ") + " UTC",
         suites=tuple(_suites(session)),
-        tasks=tuple(_board(session, task, by_task.get(task.id, [])) for task in tasks),
+        tasks=tuple(
+            _board(session, task, by_task.get(task.id, []), revealed=task.id in revealed)
+            for task in tasks
+        ),
         runs=tuple(details.values()),
     )
 
@@ -63,12 +70,16 @@ def _suites(session: Session) -> Iterable[SuiteIndex]:
         )
 
 
-def _board(session: Session, task: Task, runs: Sequence[RunDetail]) -> TaskBoard:
+def _board(session: Session, task: Task, runs: Sequence[RunDetail], *, revealed: bool) -> TaskBoard:
     dataset = session.get_one(Dataset, task.dataset_id)
     spec = json.loads(task.spec) if task.spec else default_spec(session, task, dataset)
     # a metric of another package is computed beside those of the task
     names = dict.fromkeys([*spec["metrics"], *(name for run in runs for name in run.cells)])
-    measures = tuple(_measures(names, spec.get("primary")))
+    primary = spec.get("primary")
+    if revealed and primary:
+        primary += _PRIVATE_PART
+        names = {primary: None, **names}
+    measures = tuple(_measures(names, primary))
     return TaskBoard(
         task_id=task.id,
         name=str(spec.get("task") or dataset.name),
@@ -100,10 +111,11 @@ def _measures(names: Iterable[str], primary: str | None) -> Iterable[Measure]:
 
     known = all_metrics()
     for name in names:
-        metric = known.get(name)
+        metric = known.get(name.removesuffix(_PRIVATE_PART))
+        part = _PRIVATE_PART if name.endswith(_PRIVATE_PART) else ""
         yield Measure(
             name=name,
-            title=metric.title if metric else name,
+            title=f"{metric.title}{part}" if metric else name,
             higher_is_better=metric.higher_is_better if metric else True,
             primary=name == primary,
         )
@@ -134,10 +146,12 @@ def _row(run: RunDetail) -> Row:
     )
 
 
-def _detail(session: Session, services: Services, run: Run) -> RunDetail:
+def _detail(session: Session, services: Services, run: Run, *, revealed: bool) -> RunDetail:
     flow = session.get_one(Flow, run.flow_id)
     found = report(session, run)
     files = files_of(session, run.id)
+    private = found["partitions"].get(PRIVATE, {}) if revealed else {}
+    scores = {**found["scores"], **{f"{m}{_PRIVATE_PART}": s for m, s in private.items()}}
     return RunDetail(
         run_id=run.id,
         task_id=run.task_id,
@@ -148,7 +162,7 @@ def _detail(session: Session, services: Services, run: Run) -> RunDetail:
         uploaded=run.uploaded.isoformat(sep=" "),
         status=run.state,
         error=run.error or run.error_message,
-        cells=dict(_cells(found["scores"], found["folds"])),
+        cells=dict(_cells(scores, found["folds"])),
         folds={
             measure: tuple(
                 FoldValue(f["repeat"], f["fold"], value)

@@ -19,6 +19,7 @@ from hepml_tasks.server.context import Server, Services, answer, forget, get_fil
 from hepml_tasks.server.database import Evaluation, Feature, Flow, Run, RunFile, Task, User
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.forms import DeletingUser, Form, PostedForm, PostingUser
+from hepml_tasks.server.hidden import count_submission
 from hepml_tasks.server.measures import known_measures
 from hepml_tasks.server.predictions import check_predictions
 from hepml_tasks.server.security import require_owner
@@ -249,6 +250,7 @@ def _insert(session: Session, upload: _Upload, user: User) -> int:
     for table, row, code in ((Flow, upload.flow, 205), (Task, upload.task, 204)):
         if session.get(table, row.id) is None:
             raise Refused(code)
+    count_submission(session, upload.task.id, user.id)
     description = upload.description
     has_predictions = "predictions" in upload.files
     run = Run(

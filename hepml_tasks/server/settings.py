@@ -23,6 +23,8 @@ class Settings:
         Whether all writes are refused.
     allow_private_urls : bool
         Whether a dataset may be fetched from an address that only this machine's network has.
+    submissions_per_day : int
+        Runs of a user in a day of UTC on a task with withheld labels that doesn't say itself.
     """
 
     public_url: str | None = None
@@ -31,3 +33,4 @@ class Settings:
     evaluation_seconds: float = 1800.0
     read_only: bool = False
     allow_private_urls: bool = False
+    submissions_per_day: int = 5

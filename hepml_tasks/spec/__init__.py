@@ -1,6 +1,7 @@
 """What a dataset, a task and a suite is: validated, frozen values read from YAML."""
 
 from hepml_tasks.spec.evaluation import EvaluationSpec, Partitions, TaskType
+from hepml_tasks.spec.private import PrivateSpec
 from hepml_tasks.spec.reading import (
     find_suite,
     find_task,
@@ -41,6 +42,7 @@ __all__ = [
     "Metrics",
     "Official",
     "Partitions",
+    "PrivateSpec",
     "Roles",
     "SimulatorSpec",
     "SplitSpec",

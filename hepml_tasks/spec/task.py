@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hepml_tasks.spec.evaluation import TaskType
+from hepml_tasks.spec.private import PrivateSpec
 
 _STRICT = ConfigDict(extra="forbid")
 _ADDRESS = r"^https?://[^\s/]+\S*$"
@@ -56,14 +57,15 @@ class SimulatorSpec:
         The simulator's registered name.
     events : int
         Number of events, all processes together.
-    seed : int
+    seed : int, optional
+        Not for a task with withheld labels: its server draws one that nobody else has.
     parameters : mapping
         Options of the simulator.
     """
 
     name: str
     events: int = Field(gt=0)
-    seed: int = Field(ge=0)
+    seed: int | None = Field(default=None, ge=0)
     parameters: Mapping[str, float | int | str] = field(default_factory=dict)
 
 
@@ -369,6 +371,10 @@ class TaskSpec:
     references : tuple of Reference
     report : str, optional
         The address of the page with the task's leaderboard.
+    private : PrivateSpec, optional
+        That the labels of the test events are withheld. With a simulator without a seed it is
+        what a server makes such a task from; with a file it is the task as its server hands it
+        out.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")
@@ -383,6 +389,7 @@ class TaskSpec:
     class_sums: Mapping[str, float] | None = None
     references: tuple[Reference, ...] = ()
     report: str | None = Field(default=None, pattern=_ADDRESS)
+    private: PrivateSpec | None = None
 
     def __post_init__(self) -> None:
         names = [s.name for s in self.splits]
@@ -392,16 +399,45 @@ class TaskSpec:
             raise ValueError(
                 "splits: an official split needs roles.split, the column that marks it"
             )
+        self._check_seed()
         positive = self.roles.positive
         if (positive is not None) != (self.type == "binary-classification"):
             missing = "names the signal class of two" if positive is None else "has no meaning"
             raise ValueError(f"roles: positive {missing} in a task of type {self.type}")
+        if self.private is not None:
+            self._check_private()
         if self.class_sums is None:
             return
         if self.type == "regression":
             raise ValueError("class_sums: a regression has no classes")
         if positive is not None and positive not in self.class_sums:
             raise ValueError(f"class_sums: the signal class {positive!r} is missing")
+
+    def _check_seed(self) -> None:
+        simulator = self.dataset.simulator
+        if self.private is None and simulator is not None and simulator.seed is None:
+            raise ValueError("dataset.simulator.seed: this field is required")
+
+    def _check_private(self) -> None:
+        if self.type == "regression":
+            raise ValueError("private: labels are withheld of classifications only")
+        if self.class_sums is None:
+            # made from all events they would tell what the withheld ones weigh
+            raise ValueError("class_sums: a task with withheld labels needs them")
+        if self.dataset.simulator is None:
+            if not all(isinstance(s, Official) for s in self.splits):
+                raise ValueError("splits: withheld labels need the official split of their server")
+            return
+        if self.dataset.simulator.seed is not None:
+            raise ValueError(
+                "dataset.simulator.seed: labels that a file's reader can simulate are not"
+                " withheld; leave the seed out, the server draws its own"
+            )
+        if len(self.splits) != 1 or not isinstance(self.splits[0], HoldOut):
+            raise ValueError(
+                "splits: a task with withheld labels has one, of kind holdout, whose fraction of"
+                " the events is tested"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -216,6 +216,7 @@ def test_run_publish_with_an_error_message(world: World) -> None:
     ],
 )
 def test_run_publish_refuses(world: World, changes: dict[str, Any], code: int) -> None:
+    changes = dict(changes)  # the parameters of the next test too
     task, without = changes.pop("task", None), changes.pop("without", [])
     run = local_run(world, **changes)
     before = openml.runs.list_runs(display_errors=True, output_format="dataframe")
