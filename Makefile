@@ -56,6 +56,8 @@ benchmarks: setup
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/paired.py
 	$(BIN)/python benchmarks/toy_realism.py
+	$(BIN)/python benchmarks/der_agreement.py
+	$(BIN)/python benchmarks/derived_pictures.py
 	$(BIN)/python benchmarks/cache.py
 	$(BIN)/python benchmarks/server.py
 

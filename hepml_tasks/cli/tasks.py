@@ -52,10 +52,21 @@ def _data(dataset: DatasetSpec) -> str:
     """Say whether the data are at hand, and whether their archive vouches for them."""
     if dataset.simulator is not None:
         return "simulated"
+    if dataset.derived is not None:
+        state = _data(dataset.derived.source)
+        return "unverified" if state == "verified" and not dataset.derived.checksum else state
     from hepml_tasks.data.cache import state_of
 
     states = {state_of(file, dataset=dataset.name) for file in dataset.files}
     return next(s for s in ("absent", "unverified", "verified") if s in states)
+
+
+def _origin(dataset: DatasetSpec) -> str:
+    if dataset.simulator is not None:
+        return f"simulator {dataset.simulator.name}"
+    if (d := dataset.derived) is not None:
+        return f"{d.function} of {d.source.name} {d.source.version} ({_origin(d.source)})"
+    return str(dataset.source)
 
 
 @tasks.command()
@@ -75,8 +86,8 @@ def show(name: str, as_json: bool) -> None:
     dataset = spec.dataset
     click.echo(f"{spec.title} ({spec.name})\n")
     click.echo(f"{spec.about.physicist}\n\n{spec.about.ml}\n\n{spec.caveat}\n")
-    origin = f"simulator {dataset.simulator.name}" if dataset.simulator else dataset.source
-    click.echo(f"data      {dataset.name} {dataset.version}, {dataset.rows} events, {origin}")
+    rows = "unknown number of" if dataset.rows is None else dataset.rows
+    click.echo(f"data      {dataset.name} {dataset.version}, {rows} events, {_origin(dataset)}")
     if dataset.doi:
         click.echo(f"doi       {dataset.doi}")
     click.echo(f"licence   {dataset.licence}")

@@ -10,7 +10,7 @@
         .in-place-KEY.json             the same record for a mirror's file that is read in place
         .NAME.KEY.part, ….part.json    what an interrupted download left, and what it is of
         NAME.wrong, NAME.wrong.txt     a file with wrong bytes, and why it was set aside
-      tables/NAME-KEY.parquet        a table made from a file or by a simulator
+      tables/NAME-KEY.parquet        a table made from a file, by a simulator, or of one
         .NAME-KEY.parquet.json         its record
       locks/                         one lock for each of the above
 """

@@ -1,19 +1,19 @@
-"""A dataset as one Arrow table: read or simulated once, then kept as Parquet."""
+"""A dataset as one Arrow table: read, simulated or derived once, then kept as Parquet."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
 from hepml_tasks import settings
-from hepml_tasks.data.checksum import checksum_of
+from hepml_tasks.data.checksum import checksum_of, table_sha256
 from hepml_tasks.data.fetch import fetch_file
 from hepml_tasks.data.kept import (
     cannot_write,
@@ -24,10 +24,10 @@ from hepml_tasks.data.kept import (
     record_path,
     write_record,
 )
-from hepml_tasks.errors import DataError
+from hepml_tasks.errors import ChecksumError, DataError
 from hepml_tasks.formats.atomic import atomic_path
 from hepml_tasks.formats.tables import read_table
-from hepml_tasks.spec import DatasetSpec, FileSpec, TableSpec
+from hepml_tasks.spec import DatasetSpec, DerivedSpec, FileSpec, TableSpec
 
 _LAYOUT = 1
 """Part of the key of a kept table: a change of what is kept under it raises it."""
@@ -51,9 +51,11 @@ def load_table(dataset: DatasetSpec, *, progress: bool = False) -> pa.Table:
     ------
     DataError
         If the file can't be had, is wrong, or has another number of events than the spec says.
+    ChecksumError
+        If a derived table isn't the one that the spec names.
     """
-    source = None if dataset.simulator else _known_file(dataset, progress=progress)
-    kept = settings.cache_dir() / "tables" / f"{dataset.name}-{_key(dataset, source)}.parquet"
+    key = _key(dataset, progress=progress)
+    kept = settings.cache_dir() / "tables" / f"{dataset.name}-{key}.parquet"
     # one that was touched since it was written is made anew
     if is_recorded(kept, record_path(kept), None):
         return _counted(parquet.read_table(kept), dataset, str(kept))
@@ -61,7 +63,7 @@ def load_table(dataset: DatasetSpec, *, progress: bool = False) -> pa.Table:
         if is_recorded(kept, record_path(kept), None):
             return _counted(parquet.read_table(kept), dataset, str(kept))
         table = _make(dataset, progress=progress)
-        _keep(table, kept, dataset.name)
+        _keep(table, kept, dataset)
     return table
 
 
@@ -86,7 +88,9 @@ def simulate_table(dataset: DatasetSpec, *, seed: int) -> pa.Table:
 
 
 def _make(dataset: DatasetSpec, *, progress: bool) -> pa.Table:
-    """Read or simulate a dataset's table."""
+    """Read, simulate or derive a dataset's table."""
+    if dataset.derived is not None:
+        return _counted(_derive(dataset, dataset.derived, progress=progress), dataset, "derived")
     if dataset.simulator is not None:
         from hepml_tasks.data.simulators import simulate
 
@@ -101,7 +105,23 @@ def _make(dataset: DatasetSpec, *, progress: bool) -> pa.Table:
     else:
         path = fetch_file(dataset.files[0], dataset=dataset.name, progress=progress)
         table, origin = read_table(path, dataset.table or TableSpec()), str(path)
-    return _without_sentinel(_counted(table, dataset, origin), dataset.undefined)
+    return without_sentinel(_counted(table, dataset, origin), dataset.undefined)
+
+
+def _derive(dataset: DatasetSpec, derived: DerivedSpec, *, progress: bool) -> pa.Table:
+    from hepml_tasks.data.derived import derive
+
+    source = load_table(derived.source, progress=progress)
+    parameters: dict[str, Any] = dict(derived.parameters)
+    table = derive(derived.function, source, seed=derived.seed, **parameters)
+    found = f"sha256:{table_sha256(table)}"
+    if derived.checksum not in {None, found}:
+        raise ChecksumError(
+            f"dataset {dataset.name}: {derived.function} of {derived.source.name} gives a table"
+            f" with {found}, its file says {derived.checksum}; another version of the source or of"
+            " this package made that one"
+        )
+    return table
 
 
 def _counted(table: pa.Table, dataset: DatasetSpec, origin: str) -> pa.Table:
@@ -121,24 +141,40 @@ def _known_file(dataset: DatasetSpec, *, progress: bool) -> FileSpec:
     return expected(file, kept)
 
 
-def _key(dataset: DatasetSpec, source: FileSpec | None) -> str:
+def _key(dataset: DatasetSpec, *, progress: bool) -> str:
     parts: dict[str, object] = {"layout": _LAYOUT, "undefined": dataset.undefined}
     if dataset.simulator is not None:
         from hepml_tasks.data.simulators import get_simulator
 
         s = dataset.simulator
         parts |= {"simulator": s.name, "events": s.events, "seed": s.seed}
-        module = importlib.import_module(get_simulator(s.name).module)
-        parts |= {"parameters": dict(s.parameters), "version": module.VERSION}
-    if source is not None:
-        parts["file"] = source.checksum
+        version = get_simulator(s.name).version
+        parts |= {"parameters": dict(s.parameters), "version": version}
+    elif dataset.derived is not None:
+        from hepml_tasks.data.derived import get_derivation
+
+        d = dataset.derived
+        parts |= {"derived": d.function, "seed": d.seed, "checksum": d.checksum}
+        version = get_derivation(d.function).version
+        parts |= {"parameters": dict(d.parameters), "version": version}
+        parts["source"] = _key(d.source, progress=progress)
+    else:
+        parts["file"] = _known_file(dataset, progress=progress).checksum
     if dataset.table is not None:
         # the order of the columns counts, which sorted keys would hide
         parts["table"] = asdict(dataset.table) | {"columns": list(dataset.table.columns.items())}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _without_sentinel(table: pa.Table, undefined: float | None) -> pa.Table:
+def without_sentinel(table: pa.Table, undefined: float | None) -> pa.Table:
+    """Return a table with null where it says "undefined".
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    undefined : float, optional
+        The number that stands for it in columns of type float.
+    """
     if undefined is None:
         return table
     columns = []
@@ -152,10 +188,27 @@ def _without_sentinel(table: pa.Table, undefined: float | None) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
-def _keep(table: pa.Table, kept: Path, dataset: str) -> None:
+def _keep(table: pa.Table, kept: Path, dataset: DatasetSpec) -> None:
     try:
         with atomic_path(kept) as temporary:
             parquet.write_table(table, temporary, compression="zstd")
     except OSError as error:
         raise cannot_write(kept, error) from error
-    write_record(kept, record_path(kept), checksum_of(kept, "sha256"), dataset=dataset)
+    more = {} if dataset.derived is None else {"derived": _told(dataset.derived, table)}
+    checksum = checksum_of(kept, "sha256")
+    write_record(kept, record_path(kept), checksum, dataset=dataset.name, **more)
+
+
+def _told(derived: DerivedSpec, table: pa.Table) -> dict[str, object]:
+    """Tell what a derived table is, for its record."""
+    from hepml_tasks.data.derived import get_derivation
+
+    return {
+        "function": derived.function,
+        "version": get_derivation(derived.function).version,
+        "seed": derived.seed,
+        "parameters": dict(derived.parameters),
+        "relation": derived.relation,
+        "source": {"name": derived.source.name, "doi": derived.source.doi},
+        "table": f"sha256:{table_sha256(table)}",
+    }

@@ -149,7 +149,7 @@ def _identify(task: Task, flow: str, estimator: Any, seed: int) -> tuple[str, di
         "seed": seed,
         "data": {
             "table_sha256": task.events.sha256,
-            "files": {f.name: f.checksum for f in task.spec.dataset.files},
+            "files": {f.name: f.checksum for f in task.spec.dataset.root.files},
         },
     }
     # the environment's own record says more; what is here decides whether two runs are the same

@@ -14,6 +14,7 @@ from hepml_tasks.errors import SpecError, UnknownNameError
 from hepml_tasks.metrics import get_metric
 from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.spec import (
+    DatasetSpec,
     EvaluationSpec,
     HoldOut,
     KFold,
@@ -162,7 +163,7 @@ def load_task(
     split : str, optional
         The name of one of its splits; its first by default.
     events : int, optional
-        For a simulated dataset, another number of events than the file's.
+        For a simulated dataset, or one derived from it, another number of simulated events.
     progress : bool
         Show downloads on a terminal.
 
@@ -215,15 +216,23 @@ def task_of(folder: RunFolder) -> Task:
 
 
 def with_events(spec: TaskSpec, events: int) -> TaskSpec:
-    """Return the spec of a simulated task with another number of events.
+    """Return the spec of a simulated task, or a derived one, with another number of events.
 
     Raises
     ------
     SpecError
         If the dataset isn't simulated.
     """
-    simulator = spec.dataset.simulator
-    if simulator is None:
+    if spec.dataset.root.simulator is None:
         raise SpecError(f"task {spec.name} has a published dataset: its number of events is fixed")
-    dataset = replace(spec.dataset, simulator=replace(simulator, events=events), rows=events)
-    return replace(spec, dataset=dataset)
+    return replace(spec, dataset=_with_events(spec.dataset, events))
+
+
+def _with_events(dataset: DatasetSpec, events: int) -> DatasetSpec:
+    if dataset.derived is not None:
+        # how many are left of them, and what they are, is for the derivation to say
+        source = _with_events(dataset.derived.source, events)
+        derived = replace(dataset.derived, source=source, checksum=None)
+        return replace(dataset, derived=derived, rows=None)
+    assert dataset.simulator is not None  # noqa: S101 - the caller has looked
+    return replace(dataset, simulator=replace(dataset.simulator, events=events), rows=events)

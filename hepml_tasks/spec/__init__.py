@@ -17,6 +17,7 @@ from hepml_tasks.spec.reading import (
 from hepml_tasks.spec.task import (
     ColumnSpec,
     DatasetSpec,
+    DerivedSpec,
     ExistingSpec,
     FileSpec,
     HoldOut,
@@ -34,6 +35,7 @@ from hepml_tasks.spec.task import (
 __all__ = [
     "ColumnSpec",
     "DatasetSpec",
+    "DerivedSpec",
     "EvaluationSpec",
     "ExistingSpec",
     "FileSpec",

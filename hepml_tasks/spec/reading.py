@@ -131,6 +131,12 @@ def to_mapping(spec: TaskSpec | SuiteSpec | EvaluationSpec) -> dict[str, Any]:
 
 
 def _read(path: Path, kind: type[T]) -> T:
+    data = _load(path)
+    _find_source(data, path)
+    return from_mapping(data, kind, origin=str(path))
+
+
+def _load(path: Path) -> dict[Any, Any]:
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -144,7 +150,33 @@ def _read(path: Path, kind: type[T]) -> T:
         raise SpecError(f"{path}{line}: {problem}") from error
     if not isinstance(data, dict):
         raise SpecError(f"{path}: expected fields such as `name:`, found {type(data).__name__}")
-    return from_mapping(data, kind, origin=str(path))
+    return data
+
+
+def _find_source(data: dict[Any, Any], path: Path, seen: tuple[Path, ...] = ()) -> None:
+    """Put the dataset of a derived one's source where a task file names a task."""
+    dataset = data.get("dataset")
+    derived = dataset.get("derived") if isinstance(dataset, dict) else None
+    if not isinstance(derived, dict) or not isinstance(derived.get("source"), str):
+        return
+    source = derived["source"]
+    field = f"{path}: dataset.derived.source"
+    if source.endswith((".yaml", ".yml")):
+        # beside the file that names it, wherever it is read from
+        other = path.parent / source
+    elif source in task_names():
+        other = TASKS / f"{source}.yaml"
+    else:
+        raise SpecError(
+            f"{field}: no task is called {source!r}{nearest(source, task_names())}; a file ends"
+            " in .yaml"
+        )
+    chain = (*seen, path.resolve())
+    if other.resolve() in chain:
+        raise SpecError(f"{field}: {source!r} is derived from this dataset itself")
+    found = _load(other)
+    _find_source(found, other, chain)
+    derived["source"] = to_mapping(from_mapping(found, TaskSpec, origin=str(other)))["dataset"]
 
 
 def _first_problem(error: ValidationError, kind: type[Any]) -> str:

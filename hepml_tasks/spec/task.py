@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 from pydantic.dataclasses import dataclass
 
 from hepml_tasks.spec.evaluation import TaskType
@@ -67,6 +67,34 @@ class SimulatorSpec:
     events: int = Field(gt=0)
     seed: int | None = Field(default=None, ge=0)
     parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class DerivedSpec:
+    """A dataset that a function of this project makes of another one.
+
+    Parameters
+    ----------
+    source : DatasetSpec
+        The other one. In a file, the name of a task, or the path of its file, whose dataset it is.
+    function : str
+        The function's registered name.
+    seed : int
+    parameters : mapping
+        Options of the function.
+    checksum : str, optional
+        Of the table's content, ``sha256:…``, compared when it is made. Without one the data are
+        told to be unverified.
+    relation : str
+        What the dataset is to its source, in DataCite's words.
+    """
+
+    source: DatasetSpec
+    function: str
+    seed: int = Field(ge=0)
+    parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    checksum: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    relation: Literal["IsDerivedFrom", "IsVariantFormOf"] = "IsDerivedFrom"
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -174,8 +202,9 @@ class DatasetSpec:
     published : str, optional
         The date of publication: a year, or ``YYYY-MM``, or ``YYYY-MM-DD``.
     files : tuple of FileSpec
-        The published files: or `simulator`, never both.
+        The published files: or `simulator`, or `derived`, and no two of them.
     simulator : SimulatorSpec, optional
+    derived : DerivedSpec, optional
     rows : int, optional
         The number of events, checked on load.
     undefined : float, optional
@@ -202,6 +231,7 @@ class DatasetSpec:
     published: str | None = Field(default=None, pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")
     files: tuple[FileSpec, ...] = ()
     simulator: SimulatorSpec | None = None
+    derived: DerivedSpec | None = None
     rows: int | None = Field(default=None, gt=0)
     undefined: float | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
@@ -210,12 +240,19 @@ class DatasetSpec:
     openml: ExistingSpec | None = None
 
     def __post_init__(self) -> None:
-        if self.table is not None and self.simulator is not None:
+        if self.table is not None and not self.files:
             raise ValueError("table: says how a file is read, and there is none: remove it")
-        if bool(self.files) == (self.simulator is not None):
-            raise ValueError("give either files or a simulator, not both and not none")
+        if [bool(self.files), bool(self.simulator), bool(self.derived)].count(True) != 1:
+            raise ValueError("give either files or a simulator or derived, exactly one of them")
+        if self.derived is not None and self.undefined is not None:
+            raise ValueError("undefined: belongs to the source of a derived dataset, not to it")
         if len(self.files) > 1:
             raise ValueError("a table is read from one file; several files are not supported yet")
+
+    @property
+    def root(self) -> DatasetSpec:
+        """The dataset that this one is derived from in the end; itself where it isn't."""
+        return self if self.derived is None else self.derived.source.root
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -70,7 +70,7 @@ def changed(path: Path, **fields: object) -> Path:
         ({"title": None}, "title: this field is required"),
         ({"roles__features": ["Label"]}, "roles: features: 'Label' is the target"),
         ({"type": "clustering"}, "type: .*'binary-classification'"),
-        ({"dataset__simulator": None}, "dataset: give either files or a simulator"),
+        ({"dataset__simulator": None}, "dataset: give either files or a simulator or derived"),
         ({"dataset__doi": "nonsense"}, "dataset.doi: "),
         (
             {"splits": [{"kind": "kfold", "name": "x", "fold": 3}]},
@@ -125,3 +125,54 @@ def test_a_missing_file_and_an_unknown_name_are_told_apart():
         UnknownNameError, match="no suite is called 'hep-tou'; did you mean 'hep-toy'"
     ):
         find_suite("hep-tou")
+
+
+def derived(path: Path, source: object, **more: object) -> Path:
+    fields = {"source": source, "function": "tau-energy-scale", "seed": 1, **more}
+    return changed(path, dataset__simulator=None, dataset__undefined=None, dataset__derived=fields)
+
+
+@pytest.fixture
+def other_task(small_task: Path) -> Path:
+    path = small_task.with_name("other.yaml")
+    path.write_text(small_task.read_text())
+    return path
+
+
+@pytest.mark.parametrize("source", ["toy-higgs", "toy-small.yaml"])
+def test_the_source_of_derived_data_is_a_task_or_a_file_beside(small_task, other_task, source):
+    spec = read_task(derived(other_task, source))
+    assert spec.dataset.derived is not None
+    assert spec.dataset.derived.source.simulator is not None
+    assert spec.dataset.root == spec.dataset.derived.source
+    assert from_mapping(to_mapping(spec), TaskSpec, origin="json") == spec
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "problem"),
+    [
+        ("toy-higs", {}, "dataset.derived.source: no task is called 'toy-higs'; did you mean"),
+        ("nowhere.yaml", {}, "nowhere.yaml: no such file"),
+        ("toy-small.yaml", {}, "'toy-small.yaml' is derived from this dataset itself"),
+        (None, {}, "dataset.derived.source: "),
+        ("toy-higgs", {"seeds": 1}, "dataset.derived.seeds: unknown field; did you mean 'seed'"),
+        ("toy-higgs", {"seed": -1}, "dataset.derived.seed: .*greater than or equal to 0"),
+        ("toy-higgs", {"checksum": "md5:0"}, "dataset.derived.checksum: "),
+        ("toy-higgs", {"relation": "IsFriendOf"}, "dataset.derived.relation: .*'IsDerivedFrom'"),
+    ],
+)
+def test_a_wrong_derivation_is_named_with_its_file(small_task, source, more, problem):
+    with pytest.raises(SpecError, match=problem):
+        read_task(derived(small_task, source, **more))
+
+
+def test_two_files_that_are_derived_from_each_other_are_told(small_task, other_task):
+    derived(small_task, "other.yaml")
+    with pytest.raises(SpecError, match="is derived from this dataset itself"):
+        read_task(derived(other_task, "toy-small.yaml"))
+
+
+def test_undefined_belongs_to_the_source(small_task):
+    path = changed(derived(small_task, "toy-higgs"), dataset__undefined=-999.0)
+    with pytest.raises(SpecError, match="dataset: undefined: belongs to the source"):
+        read_task(path)

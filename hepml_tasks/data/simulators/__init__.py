@@ -7,13 +7,9 @@ when it is used.
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hepml_tasks.errors import DataError, UnknownNameError, nearest
+from hepml_tasks.data.registered import Registered, look_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,40 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Simulator", "get_simulator", "simulate", "simulators"]
 
 
-@dataclass(frozen=True)
-class Simulator:
-    """A registered simulator.
-
-    Parameters
-    ----------
-    name : str
-        Name in task files; starts with ``toy-``.
-    title : str
-        What it makes, in one line.
-    module : str
-        Module that holds the function.
-    function : str
-        Its name there.
-    """
-
-    name: str
-    title: str
-    module: str
-    function: str
-
-    def load(self) -> Callable[..., pa.Table]:
-        """Import the function."""
-        function: Callable[..., Any] = getattr(importlib.import_module(self.module), self.function)
-        return function
-
-    def parameters(self) -> dict[str, Any]:
-        """Name the function's parameters beside ``events`` and ``seed``, with their defaults."""
-        signature = inspect.signature(self.load())
-        return {
-            name: parameter.default
-            for name, parameter in signature.parameters.items()
-            if name not in ("events", "seed")
-        }
+class Simulator(Registered):
+    """A registered simulator: a function of a number of events. Its name starts with ``toy-``."""
 
 
 _SIMULATORS = {
@@ -89,10 +53,7 @@ def get_simulator(name: str) -> Simulator:
     UnknownNameError
         If there is none of that name.
     """
-    try:
-        return _SIMULATORS[name]
-    except KeyError:
-        raise UnknownNameError("simulator", name, _SIMULATORS) from None
+    return look_up("simulator", name, _SIMULATORS)
 
 
 def simulate(name: str, *, events: int, seed: int, **parameters: Any) -> pa.Table:
@@ -127,10 +88,5 @@ def simulate(name: str, *, events: int, seed: int, **parameters: Any) -> pa.Tabl
     100
     """
     simulator = get_simulator(name)
-    known = simulator.parameters()
-    for parameter in parameters:
-        if parameter not in known:
-            raise DataError(
-                f"simulator {name!r} has no parameter {parameter!r}{nearest(parameter, known)}"
-            )
+    simulator.check("simulator", parameters)
     return simulator.load()(events, seed=seed, **parameters)
