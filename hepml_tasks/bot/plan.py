@@ -90,6 +90,26 @@ def plan(
     return jobs
 
 
+def shard(jobs: Sequence[Job], part: int, parts: int) -> list[Job]:
+    """Take one of several parts of a plan, which together are the plan.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        A whole plan. Its order is the same on every node, and so are the parts: nodes that share
+        a suite need not speak to each other.
+    part : int
+        Which part, from 1.
+    parts : int
+
+    Returns
+    -------
+    list of Job
+        Every `parts`-th job, so that each part has its share of every task.
+    """
+    return list(jobs[part - 1 :: parts])
+
+
 def _state(folder: RunFolder, *, published: bool) -> State:
     if published:
         return "published"

@@ -23,6 +23,9 @@ def _selection(command: C) -> C:
         options.key_file,
         options.server,
         options.spool,
+        click.option(
+            "--shard", metavar="I/N", help="One of N parts of the plan, such as 3/100, for job I."
+        ),
         click.option("--seeds", default="0", show_default=True, help="Numbers with commas."),
         options.events,
         click.option("--flows", default="all", show_default=True, help="Names with commas."),
@@ -110,12 +113,14 @@ def planned(
     flows: str,
     events: int | None,
     seeds: str,
+    shard: str | None,
     spool: Path | None,
     server: str | None,
     key_file: Path | None,
 ) -> tuple[list[Job], Path, Any]:
     """Plan what the options select."""
     from hepml_tasks.bot.plan import plan
+    from hepml_tasks.bot.plan import shard as part_of
     from hepml_tasks.flows import FLOWS, find_flow
     from hepml_tasks.running.task import load_task
     from hepml_tasks.spec import find_suite
@@ -127,14 +132,19 @@ def planned(
         chosen = [find_flow(name.strip()) for name in flows.split(",")]
     if not re.fullmatch(r"\d+(,\d+)*", seeds):
         raise click.BadParameter("numbers with commas between, such as 0,1,2", param_hint="--seeds")
+    part, parts = (1, 1) if shard is None else _part(shard)
     connection = options.connection(server, key_file)
     folder = options.spool_folder(spool)
     numbers = [int(s) for s in seeds.split(",")]
-    return (
-        plan(tasks, chosen, spool=folder, connection=connection, seeds=numbers),
-        folder,
-        connection,
-    )
+    jobs = plan(tasks, chosen, spool=folder, connection=connection, seeds=numbers)
+    return part_of(jobs, part, parts), folder, connection
+
+
+def _part(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise click.BadParameter("I/N with I from 1 to N, such as 3/100", param_hint="--shard")
+    return int(match[1]), int(match[2])
 
 
 def _seconds(text: str) -> float:

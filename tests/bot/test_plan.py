@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hepml_tasks as hep
+from hepml_tasks.bot.plan import plan, shard
+from hepml_tasks.flows import FLOWS, find_flow
+
+
+@given(jobs=st.lists(st.integers(), max_size=40), parts=st.integers(1, 12))
+def test_the_parts_of_a_plan_are_the_plan(jobs, parts):
+    taken = [shard(jobs, part, parts) for part in range(1, parts + 1)]
+    assert sorted(j for part in taken for j in part) == sorted(jobs)
+    sizes = [len(part) for part in taken]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_flow_is_planned_only_for_tasks_that_it_suits(tmp_path: Path):
+    tasks = [hep.load_task(t, events=300) for t in ("toy-higgs", "toy-higgs-mass")]
+    jobs = plan(tasks, [find_flow("prior"), find_flow("mean")], spool=tmp_path)
+    assert [(j.task.spec.name, j.flow.name) for j in jobs] == [
+        ("toy-higgs", "prior"),
+        ("toy-higgs-mass", "mean"),
+    ]
+
+
+def test_a_plan_is_the_same_again(tmp_path: Path):
+    tasks = [hep.load_task("toy-higgs-mass", events=300)]
+    flows = [f for f in FLOWS.values() if f.needs is None]
+    one, two = (plan(tasks, flows, spool=tmp_path, seeds=(0, 1)) for _ in range(2))
+    assert [(j.name, j.folder.path) for j in one] == [(j.name, j.folder.path) for j in two]
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "3", "a/b"])
+def test_a_shard_that_is_none_is_answered_with_an_example(hepml, shard):
+    answer = hepml("bot", "plan", "--suite", "hep-toy", "--events", 300, "--shard", shard)
+    assert answer.returncode == 2
+    assert "such as 3/100" in answer.stderr
+
+
+def test_the_shards_of_a_suite_share_its_runs(hepml):
+    def planned(*more):
+        answer = hepml("bot", "plan", "--suite", "hep-toy", "--events", 300, "--json", *more)
+        assert answer.returncode == 0, answer.stderr
+        return [(j["task"], j["flow"]) for j in json.loads(answer.stdout)]
+
+    parts = [planned("--shard", f"{part}/2") for part in (1, 2)]
+    assert sorted(parts[0] + parts[1]) == sorted(planned())
