@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from hepml_tasks import settings
 from hepml_tasks.data.checksum import checksum_of, table_sha256
-from hepml_tasks.data.fetch import fetch_file
+from hepml_tasks.data.fetch import fetch_file, fetch_files
 from hepml_tasks.data.kept import (
     cannot_write,
     expected,
@@ -103,9 +103,23 @@ def _make(dataset: DatasetSpec, *, progress: bool) -> pa.Table:
         table = simulate(s.name, events=s.events, seed=s.seed, **dict(s.parameters))
         origin = f"simulator {s.name}"
     else:
-        path = fetch_file(dataset.files[0], dataset=dataset.name, progress=progress)
-        table, origin = read_table(path, dataset.table or TableSpec()), str(path)
+        table, origin = _read_files(dataset, progress=progress)
     return without_sentinel(_counted(table, dataset, origin), dataset.undefined)
+
+
+def _read_files(dataset: DatasetSpec, *, progress: bool) -> tuple[pa.Table, str]:
+    """Read the files as one table, and say where it is from."""
+    from hepml_tasks.data.parts import marked, stacked
+
+    if len(dataset.files) == 1:
+        path = fetch_file(dataset.files[0], dataset=dataset.name, progress=progress)
+        table = read_table(path, dataset.table or TableSpec())
+        return marked(table, dataset.parts, str(path)), str(path)
+    paths = fetch_files(dataset.files, dataset=dataset.name, progress=progress)
+    tables = [read_table(path, dataset.table or TableSpec()) for path in paths]
+    assert dataset.parts is not None  # noqa: S101 - the spec's own rule
+    names = [file.part or file.name for file in dataset.files]
+    return stacked(tables, names, dataset.parts, [str(p) for p in paths]), dataset.name
 
 
 def _derive(dataset: DatasetSpec, derived: DerivedSpec, *, progress: bool) -> pa.Table:
@@ -132,9 +146,8 @@ def _counted(table: pa.Table, dataset: DatasetSpec, origin: str) -> pa.Table:
     return table
 
 
-def _known_file(dataset: DatasetSpec, *, progress: bool) -> FileSpec:
-    """Return the file that the table is in, with a checksum even where none is published."""
-    file = dataset.files[0]
+def _known(file: FileSpec, dataset: DatasetSpec, *, progress: bool) -> FileSpec:
+    """Return a file of a dataset with a checksum, even where none is published."""
     kept = kept_path(file, dataset=dataset.name)
     if expected(file, kept).checksum is None:
         fetch_file(file, dataset=dataset.name, progress=progress)
@@ -159,7 +172,12 @@ def _key(dataset: DatasetSpec, *, progress: bool) -> str:
         parts |= {"parameters": dict(d.parameters), "version": version}
         parts["source"] = _key(d.source, progress=progress)
     else:
-        parts["file"] = _known_file(dataset, progress=progress).checksum
+        known = [_known(f, dataset, progress=progress) for f in dataset.files]
+        parts["file"] = known[0].checksum
+        if len(known) > 1:
+            parts["files"] = [(f.checksum, f.part or f.name) for f in known]
+    if dataset.parts is not None:
+        parts["parts"] = asdict(dataset.parts)
     if dataset.table is not None:
         # the order of the columns counts, which sorted keys would hide
         parts["table"] = asdict(dataset.table) | {"columns": list(dataset.table.columns.items())}

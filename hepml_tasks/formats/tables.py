@@ -32,12 +32,15 @@ class TableFormat:
         Passed to both functions.
     lists : bool
         Whether lists may stay what they are, without a rule that makes them rows or columns.
+    nameless : bool
+        Whether a file may come without the names of its columns.
     """
 
     name: str
     module: str
     options: Mapping[str, Any] = field(default_factory=dict)
     lists: bool = True
+    nameless: bool = False
 
     def open_stream(self, path: Path, table: TableSpec) -> AbstractContextManager[TableStream]:
         """Open a file of this format."""
@@ -53,13 +56,14 @@ class TableFormat:
 
 
 _HERE = "hepml_tasks.formats"
-_ZIPPED = TableFormat("CSV in zip", f"{_HERE}.tabular_csv", {"compression": "zip"})
+_CSV = f"{_HERE}.tabular_csv"
+_ZIPPED = TableFormat("CSV in zip", _CSV, {"compression": "zip"}, nameless=True)
 _HDF5 = TableFormat("HDF5", f"{_HERE}.hdf5")
 
 FORMATS: Mapping[str, TableFormat] = {
-    ".csv.gz": TableFormat("CSV in gzip", f"{_HERE}.tabular_csv", {"compression": "gzip"}),
+    ".csv.gz": TableFormat("CSV in gzip", _CSV, {"compression": "gzip"}, nameless=True),
     ".csv.zip": _ZIPPED,
-    ".csv": TableFormat("CSV", f"{_HERE}.tabular_csv"),
+    ".csv": TableFormat("CSV", _CSV, nameless=True),
     ".zip": _ZIPPED,
     ".parquet": TableFormat("Parquet", f"{_HERE}.parquet"),
     ".arff": TableFormat("ARFF", f"{_HERE}.arff"),
@@ -110,6 +114,8 @@ def open_table(path: Path, table: TableSpec | None = None) -> Iterator[TableStre
     """
     table = TableSpec() if table is None else table
     ending, format_ = format_of(path)
+    if table.names and not format_.nameless:
+        raise FormatError(f"{path}: {format_.name} has the columns' names itself; remove `names`")
     with ExitStack() as stack:
         with _told(path, ending):
             stream = stack.enter_context(format_.open_stream(path, table))

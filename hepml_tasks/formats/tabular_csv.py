@@ -59,7 +59,8 @@ def open_stream(
     ----------
     path : Path
     table : TableSpec
-        Its `member` names the file in a zip archive.
+        Its `member` names the file in a zip archive, its `names` the columns where the file
+        has no line that does.
     compression : {"", "gzip", "zip"}
 
     Yields
@@ -73,7 +74,7 @@ def open_stream(
     FormatError
         Names the line where the file isn't what it should be.
     """
-    source = _with_header(_Source(path, compression, table.member))
+    source = _with_header(_Source(path, compression, table.member), table.names)
     types: list[pa.DataType] = [pa.null()] * len(source.names)
     rows = 0
     for found in _parsed(source, {str(i): pa.string() for i in source.texts}):
@@ -91,7 +92,7 @@ def open_stream(
     yield TableStream(schema, batches(), rows)
 
 
-def _with_header(source: _Source) -> _Source:
+def _with_header(source: _Source, given: tuple[str, ...]) -> _Source:
     text = next(source.blocks(), b"")
     start = text[:200].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html")):
@@ -106,6 +107,8 @@ def _with_header(source: _Source) -> _Source:
         raise FormatError(f"{source.path}: is empty; a CSV file starts with its columns' names")
     if any("\ufffd" in name or "\0" in name for name in names):
         raise FormatError(f"{source.path}: its header is not UTF-8 text; is it a CSV file?")
+    if given:
+        return _without_header(source, text, names, given)
     check_names(names, f"{source.path}, header")
     header = text[: len(text) - len(_after(text, reader.line_num))]
     texts = _quoted_columns(_after(text, reader.line_num), len(names))
@@ -113,6 +116,20 @@ def _with_header(source: _Source) -> _Source:
         # everything is quoted: that says nothing
         texts = ()
     return replace(source, names=tuple(names), header_lines=reader.line_num, texts=texts)
+
+
+def _without_header(
+    source: _Source, text: bytes, first: list[str], given: tuple[str, ...]
+) -> _Source:
+    if len(first) != len(given):
+        raise FormatError(
+            f"{source.path}, line 1: {len(first)} fields where {len(given)} names are given; give"
+            " one a column"
+        )
+    if tuple(name.strip() for name in first) == given:
+        raise FormatError(f"{source.path}, line 1: has the columns' names itself; remove `names`")
+    check_names(list(given), f"{source.path}, names")
+    return replace(source, names=given, texts=_quoted_columns(text, len(given)))
 
 
 def _quoted_columns(rows: bytes, width: int) -> tuple[int, ...]:

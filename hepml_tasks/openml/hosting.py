@@ -22,7 +22,9 @@ _NEEDED = ("Content-Length", "Content-Type")
 
 def archive_arff(dataset: DatasetSpec) -> FileSpec | None:
     """Return the plain ARFF that the archive has of a dataset, with an address, or None."""
-    for file in (dataset.arff, *dataset.files):
+    # of several files none is the table
+    plain = dataset.files[0] if len(dataset.files) == 1 else None
+    for file in (dataset.arff, plain):
         if file is not None and file.name.endswith(".arff") and web_addresses(file):
             return file
     return None

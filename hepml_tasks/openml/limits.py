@@ -164,8 +164,8 @@ def _of_dataset(spec: TaskSpec) -> Iterator[tuple[Steps, str]]:
         )
     if dataset.arff is not None:
         yield from _of_arff(spec)
-    if dataset.openml is not None and dataset.openml.server not in NAMED:
-        for message in _wrong(dataset.openml.server, DATASET["url"]):
+    if dataset.existing is not None and dataset.existing.server not in NAMED:
+        for message in _wrong(dataset.existing.server, DATASET["url"]):
             yield ("dataset", "openml", "server"), f"{message}, or {' or '.join(NAMED)}"
 
 

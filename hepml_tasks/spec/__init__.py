@@ -1,5 +1,16 @@
 """What a dataset, a task and a suite is: validated, frozen values read from YAML."""
 
+from hepml_tasks.spec.dataset import (
+    UNKNOWN,
+    ColumnSpec,
+    DatasetSpec,
+    DerivedSpec,
+    ExistingSpec,
+    FileSpec,
+    PartsSpec,
+    SimulatorSpec,
+    TableSpec,
+)
 from hepml_tasks.spec.evaluation import EvaluationSpec, Partitions, TaskType
 from hepml_tasks.spec.private import PrivateSpec
 from hepml_tasks.spec.reading import (
@@ -15,24 +26,18 @@ from hepml_tasks.spec.reading import (
     to_mapping,
 )
 from hepml_tasks.spec.task import (
-    ColumnSpec,
-    DatasetSpec,
-    DerivedSpec,
-    ExistingSpec,
-    FileSpec,
     HoldOut,
     KFold,
     Metrics,
     Official,
     Roles,
-    SimulatorSpec,
     SplitSpec,
     SuiteSpec,
-    TableSpec,
     TaskSpec,
 )
 
 __all__ = [
+    "UNKNOWN",
     "ColumnSpec",
     "DatasetSpec",
     "DerivedSpec",
@@ -44,6 +49,7 @@ __all__ = [
     "Metrics",
     "Official",
     "Partitions",
+    "PartsSpec",
     "PrivateSpec",
     "Roles",
     "SimulatorSpec",

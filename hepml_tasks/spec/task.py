@@ -11,248 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hepml_tasks.spec.dataset import DatasetSpec
 from hepml_tasks.spec.evaluation import TaskType
 from hepml_tasks.spec.private import PrivateSpec
 
 _STRICT = ConfigDict(extra="forbid")
 _ADDRESS = r"^https?://[^\s/]+\S*$"
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class FileSpec:
-    """A file of a dataset, as its archive publishes it.
-
-    Parameters
-    ----------
-    name : str
-        The file's name, without folders.
-    checksum : str, optional
-        ``md5:…``, ``sha256:…`` or ``adler32:…``. Where the archive publishes none, the first
-        download's is recorded in the cache, and the data are told to be unverified.
-    size : int, optional
-        Bytes.
-    urls : tuple of str
-        Where it can be had, tried in order after the mirrors.
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+\-]*$")
-    checksum: str | None = Field(
-        default=None,
-        pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|adler32:[0-9a-f]{8})$",
-    )
-    size: int | None = Field(default=None, gt=0)
-    urls: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class SimulatorSpec:
-    """A dataset that a simulator of this project makes.
-
-    Parameters
-    ----------
-    name : str
-        The simulator's registered name.
-    events : int
-        Number of events, all processes together.
-    seed : int, optional
-        Not for a task with withheld labels: its server draws one that nobody else has.
-    parameters : mapping
-        Options of the simulator.
-    """
-
-    name: str
-    events: int = Field(gt=0)
-    seed: int | None = Field(default=None, ge=0)
-    parameters: Mapping[str, float | int | str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class DerivedSpec:
-    """A dataset that a function of this project makes of another one.
-
-    Parameters
-    ----------
-    source : DatasetSpec
-        The other one. In a file, the name of a task, or the path of its file, whose dataset it is.
-    function : str
-        The function's registered name.
-    seed : int
-    parameters : mapping
-        Options of the function.
-    checksum : str, optional
-        Of the table's content, ``sha256:…``, compared when it is made. Without one the data are
-        told to be unverified.
-    relation : str
-        What the dataset is to its source, in DataCite's words.
-    """
-
-    source: DatasetSpec
-    function: str
-    seed: int = Field(ge=0)
-    parameters: Mapping[str, JsonValue] = field(default_factory=dict)
-    checksum: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
-    relation: Literal["IsDerivedFrom", "IsVariantFormOf"] = "IsDerivedFrom"
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ColumnSpec:
-    """What is declared of a column: told in the dataset's card, and checked against the data.
-
-    Parameters
-    ----------
-    description : str
-    unit : str
-        Such as ``GeV``; empty where there is none.
-    type : {"float", "integer", "text", "boolean"}, optional
-    min, max : float, optional
-        The allowed range, both ends included.
-    undefined : bool
-        Whether values may be undefined.
-    """
-
-    description: str = ""
-    unit: str = Field(default="", max_length=32)
-    type: Literal["float", "integer", "text", "boolean"] | None = None
-    min: float | None = Field(default=None, allow_inf_nan=False)
-    max: float | None = Field(default=None, allow_inf_nan=False)
-    undefined: bool = True
-
-    def __post_init__(self) -> None:
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
-        if self.type in {"text", "boolean"} and (self.min is not None or self.max is not None):
-            raise ValueError(f"a column of type {self.type} has no min and no max")
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class TableSpec:
-    """How the table is taken out of a file that holds more, or other, than a plain table.
-
-    Parameters
-    ----------
-    tree : str, optional
-        The TTree of a ROOT file; needed where it has several.
-    member : str, optional
-        The file in a zip archive, or the group or dataset in an HDF5 file.
-    columns : mapping of str to str
-        The columns by name, each an expression of the file's own, such as
-        ``{"pt": "sqrt(px**2 + py**2)"}``; all columns of the file by default.
-    selection : str, optional
-        An expression that is true for the rows to keep.
-    flatten : bool
-        Give each element of the lists a row of its own, values beside them repeated.
-    pad : int, optional
-        Give lists that many columns, ``name_0``, ``name_1`` and on, null beyond their end.
-    """
-
-    tree: str | None = Field(default=None, min_length=1)
-    member: str | None = Field(default=None, min_length=1)
-    columns: Mapping[str, str] = field(default_factory=dict)
-    selection: str | None = Field(default=None, min_length=1)
-    flatten: bool = False
-    pad: int | None = Field(default=None, ge=1, le=10_000)
-
-    def __post_init__(self) -> None:
-        if self.flatten and self.pad is not None:
-            raise ValueError("give either flatten or pad, not both")
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ExistingSpec:
-    """A dataset that an OpenML server has already: linked there, and not uploaded again.
-
-    Parameters
-    ----------
-    id : int
-        The dataset's number there.
-    server : str
-        ``openml.org``, ``test.openml.org``, or an address.
-    md5 : str, optional
-        The checksum that the server gives for its file.
-    """
-
-    id: int = Field(gt=0)
-    server: str = "openml.org"
-    md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class DatasetSpec:
-    """A public dataset: what it is called, where it comes from, how it may be used.
-
-    Parameters
-    ----------
-    name : str
-        As on OpenML: letters, digits and ``_-.(),``, at most 128.
-    version : str
-        The publisher's label of this version.
-    description : str
-    licence : str
-        At most 64 characters.
-    creators : tuple of str
-    citation : str
-        At most 1024 characters.
-    doi : str, optional
-    source : str, optional
-        The archive's record, such as ``cernopendata:328``.
-    collection_date : str, optional
-    published : str, optional
-        The date of publication: a year, or ``YYYY-MM``, or ``YYYY-MM-DD``.
-    files : tuple of FileSpec
-        The published files: or `simulator`, or `derived`, and no two of them.
-    simulator : SimulatorSpec, optional
-    derived : DerivedSpec, optional
-    rows : int, optional
-        The number of events, checked on load.
-    undefined : float, optional
-        The number that stands for "undefined" in the file and becomes a null.
-    columns : mapping of str to ColumnSpec
-        What is declared of columns, by name; any of them may be left out.
-    table : TableSpec, optional
-        How the table is taken out of the file, where it isn't the whole of a plain table.
-    arff : FileSpec, optional
-        The same table as plain ARFF in the archive, for servers that link to it by its address.
-    openml : ExistingSpec, optional
-        The same dataset on an OpenML server, where somebody has published it before.
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_\-.(),]{1,128}$")
-    version: str
-    description: str
-    licence: str = Field(max_length=64)
-    creators: tuple[str, ...]
-    citation: str = Field(max_length=1024)
-    doi: str | None = Field(default=None, pattern=r"^10\.\d{4,9}/\S+$")
-    source: str | None = None
-    collection_date: str | None = None
-    published: str | None = Field(default=None, pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")
-    files: tuple[FileSpec, ...] = ()
-    simulator: SimulatorSpec | None = None
-    derived: DerivedSpec | None = None
-    rows: int | None = Field(default=None, gt=0)
-    undefined: float | None = None
-    columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
-    table: TableSpec | None = None
-    arff: FileSpec | None = None
-    openml: ExistingSpec | None = None
-
-    def __post_init__(self) -> None:
-        if self.table is not None and not self.files:
-            raise ValueError("table: says how a file is read, and there is none: remove it")
-        if [bool(self.files), bool(self.simulator), bool(self.derived)].count(True) != 1:
-            raise ValueError("give either files or a simulator or derived, exactly one of them")
-        if self.derived is not None and self.undefined is not None:
-            raise ValueError("undefined: belongs to the source of a derived dataset, not to it")
-        if len(self.files) > 1:
-            raise ValueError("a table is read from one file; several files are not supported yet")
-
-    @property
-    def root(self) -> DatasetSpec:
-        """The dataset that this one is derived from in the end; itself where it isn't."""
-        return self if self.derived is None else self.derived.source.root
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -338,6 +105,8 @@ class Official:
     ----------
     train, test : tuple of str
         The column's values for training and for the test; other rows take no part.
+    unused : tuple of str
+        The values of those other rows, so that one that was forgotten is noticed.
     partitions : mapping of str to tuple of str
         Named parts of the test rows, such as public and private: one fit gives a score for each.
     """
@@ -346,7 +115,18 @@ class Official:
     name: str
     train: tuple[str, ...] = Field(min_length=1)
     test: tuple[str, ...] = Field(min_length=1)
+    unused: tuple[str, ...] = ()
     partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        named = [*self.train, *self.test, *self.unused]
+        if twice := sorted({v for v in named if named.count(v) > 1}):
+            raise ValueError(
+                f"{', '.join(twice)} is named twice among train, test and unused; keep one"
+            )
+        for name, values in self.partitions.items():
+            if other := [v for v in values if v not in self.test]:
+                raise ValueError(f"partitions: {name} has {', '.join(other)}, which is not in test")
 
 
 SplitSpec = Annotated[KFold | HoldOut | Official, Field(discriminator="kind")]

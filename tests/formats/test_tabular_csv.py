@@ -164,3 +164,32 @@ def test_a_damaged_or_locked_archive_is_refused(tmp_path: Path):
     path = zipped(tmp_path / "t.zip", x_root="no text")
     with pytest.raises(FormatError, match=r"no .csv; unpack it"):
         read_table(path)
+
+
+def named(tmp_path: Path, text: str, *names: str) -> pa.Table:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    return read_table(path, TableSpec(names=names))
+
+
+def test_a_file_without_a_line_of_names_is_given_them(tmp_path: Path):
+    table = named(tmp_path, "1.5,g\n2.5,h\n", "x", "class")
+    assert table.to_pydict() == {"x": [1.5, 2.5], "class": ["g", "h"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (("x",), "line 1: 2 fields where 1 names are given"),
+        (("x", "y"), "line 1: has the columns' names itself; remove `names`"),
+    ],
+)
+def test_names_have_to_fit_the_file(tmp_path: Path, names, problem):
+    with pytest.raises(FormatError, match=problem):
+        named(tmp_path, "x,y\n1,2\n", *names)
+
+
+def test_names_are_for_formats_that_may_lack_them(tmp_path: Path):
+    write_table(stream_of(pa.table({"x": [1]})), tmp_path / "t.parquet")
+    with pytest.raises(FormatError, match="Parquet has the columns' names itself"):
+        read_table(tmp_path / "t.parquet", TableSpec(names=("x",)))
