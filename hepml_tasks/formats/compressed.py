@@ -91,7 +91,8 @@ def _member(archive: zipfile.ZipFile, path: Path, wanted: str | None) -> zipfile
         missing = f"no {wanted!r} among" if wanted is not None and not named else "holds"
         raise FormatError(f"{path}: {missing} {names}; name one of them as `member`")
     (info,) = named
-    if not info.filename.lower().endswith((".csv", ".txt")):
+    # UCI's archives call a table .data
+    if not info.filename.lower().endswith((".csv", ".txt", ".data")):
         raise FormatError(f"{path}: {info.filename} is no .csv; unpack it, then convert it")
     _check_growth(info.file_size, info.compress_size, f"{path}: {info.filename}")
     return info

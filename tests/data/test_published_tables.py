@@ -32,7 +32,7 @@ def of_fewer_rows(name: str, rows: int, tested: int) -> TaskSpec:
 
 def test_uci_higgs_on_real_rows_without_a_header(real_data: Path, mirror: Path):
     source = real_data / "uci_higgs" / "higgs_first8000.csv.gz"
-    header, *lines = gzip.open(source, "rt").read().splitlines()
+    header, *lines = gzip.decompress(source.read_bytes()).decode().splitlines()
     rows = [line.rpartition(",") for line in lines]
     published = [f"{float(label):.18e},{values}" for values, _, label in rows]
     with gzip.open(mirror / "HIGGS.csv.gz", "wt") as file:
@@ -50,7 +50,7 @@ def test_uci_higgs_on_real_rows_without_a_header(real_data: Path, mirror: Path):
 
 def test_magic_on_real_rows_in_its_archive(real_data: Path, mirror: Path):
     source = real_data / "magic" / "magic04_three_quarters.csv.gz"
-    text = gzip.open(source, "rt").read()
+    text = gzip.decompress(source.read_bytes()).decode()
     header, _, rows = text.partition("\n")
     with zipfile.ZipFile(mirror / "magic+gamma+telescope.zip", "w") as archive:
         archive.writestr("magic04.data", rows)
