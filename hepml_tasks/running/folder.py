@@ -190,6 +190,17 @@ def write_parquet(path: Path, table: pa.Table) -> None:
         parquet.write_table(table, temporary, compression="zstd")
 
 
+def write_predictions(folder: RunFolder, table: pa.Table) -> None:
+    """Write a run's predictions, and beside them the checksum by which a broken copy is known."""
+    path = folder.path / "predictions.parquet"
+    with _writing(path), atomic_path(path) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
+        with temporary.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        record = {"sha256": sha256, "size": temporary.stat().st_size, "rows": table.num_rows}
+        write_json(path.with_suffix(".json"), record)
+
+
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """Turn a failed write into one line that names the place and the remedy."""

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from hepml_tasks.errors import RunError
 from hepml_tasks.flows.description import describe, fingerprint, seeded
+from hepml_tasks.running.engines import Engine, FoldWork, in_processes
 from hepml_tasks.running.environment import environment, package_versions
-from hepml_tasks.running.fold import run_fold, run_fold_in_worker
 from hepml_tasks.running.folder import (
     RunFolder,
     open_folder,
     run_key,
     write_json,
-    write_parquet,
+    write_predictions,
 )
 from hepml_tasks.running.task import Task
 from hepml_tasks.spec import to_mapping
@@ -52,6 +49,7 @@ def execute(
     seed: int = 0,
     spool: Path,
     n_jobs: int | None = None,
+    engine: Engine | None = None,
     on_fold: FoldDone = lambda _done, _all: None,
 ) -> RunFolder:
     """Run every fold that isn't finished yet, and put the predictions together.
@@ -68,6 +66,8 @@ def execute(
         Where run folders are kept. A run that was interrupted there is gone on with.
     n_jobs : int, optional
         Processes; as many as there are cores by default. The cores are shared out among them.
+    engine : Engine, optional
+        What fits the folds, instead of processes of this machine.
     on_fold : callable
         Told of each finished fold.
 
@@ -89,51 +89,14 @@ def execute(
     done = len(splits) - len(waiting)
     if done:
         on_fold(done, len(splits))
-    for _ in _fold_by_fold(waiting, task, seeded(estimator, seed), folder, n_jobs):
-        done += 1
-        on_fold(done, len(splits))
+    if waiting:
+        work = FoldWork(task, seeded(estimator, seed), waiting, folder.path)
+        for _ in (engine or in_processes(n_jobs))(work):
+            done += 1
+            on_fold(done, len(splits))
     tables = [parquet.read_table(folder.fold_path(s.repeat, s.fold)) for s in splits]
-    write_parquet(folder.path / "predictions.parquet", pa.concat_tables(tables))
+    write_predictions(folder, pa.concat_tables(tables))
     return folder
-
-
-def _fold_by_fold(
-    splits: list[Any], task: Task, estimator: Any, folder: RunFolder, n_jobs: int | None
-) -> Iterator[None]:
-    import joblib
-
-    if not splits:
-        return
-    X, y, weight = task.data()
-    cores = joblib.cpu_count()
-    processes = min(n_jobs or cores, len(splits))
-    options = {
-        "class_sums": dict(task.events.class_sums),
-        "positive": task.spec.roles.positive,
-        "threads": max(1, cores // processes),
-        "folder": folder.path,
-    }
-    if processes == 1:
-        for split in splits:
-            run_fold(estimator, X, y, weight, split, **options)
-            yield
-        return
-    parallel = joblib.Parallel(
-        n_jobs=processes, backend="loky", return_as="generator_unordered", pre_dispatch=processes
-    )
-    with warnings.catch_warnings():
-        # said when a run is interrupted, and then it is no news
-        warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
-        try:
-            yield from parallel(
-                joblib.delayed(run_fold_in_worker)(estimator, X, y, weight, s, **options)
-                for s in splits
-            )
-        except BrokenExecutor as error:
-            raise RunError(
-                f"a process of the run died ({type(error).__name__}), perhaps for want of memory:"
-                " run it again with --n-jobs 1; finished folds are kept"
-            ) from error
 
 
 def _identify(task: Task, flow: str, estimator: Any, seed: int) -> tuple[str, dict[str, Any]]:
