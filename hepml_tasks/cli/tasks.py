@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,27 +27,52 @@ def tasks(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from hepml_tasks.running.checked import who_checked
     from hepml_tasks.spec import find_task, task_names
 
-    specs = [find_task(name) for name in task_names()]
+    specs = {name: find_task(name) for name in task_names()}
     if as_json:
-        options.print_json(
-            [
-                {
-                    "name": s.name,
-                    "title": s.title,
-                    "splits": [p.name for p in s.splits],
-                    "data": _data(s.dataset),
-                }
-                for s in specs
-            ]
-        )
+        options.print_json([_entry(name, spec) for name, spec in specs.items()])
         return
-    rows = [
-        (s.name, s.metrics.primary, ", ".join(p.name for p in s.splits), _data(s.dataset), s.title)
-        for s in specs
-    ]
-    options.print_table(("task", "primary", "splits", "data", "what"), rows)
+    rows = []
+    for name, spec in specs.items():
+        entry = _entry(name, spec)
+        rows.append(
+            (
+                name,
+                spec.type.removesuffix("-classification"),
+                "?" if entry["rows"] is None else str(entry["rows"]),
+                spec.metrics.primary,
+                str(entry["data"]),
+                "verified" if entry["verified"] else "unverified",
+                "; ".join(entry["superseded"]),
+                spec.title,
+            )
+        )
+    header = ("task", "type", "rows", "primary", "data", "checked", "successor", "what")
+    options.print_table(header, rows)
+    if not all(who_checked(spec) for spec in specs.values()):
+        click.echo(
+            "\nunverified: nobody has loaded the data and compared them with the file yet, which"
+            "\n`hepml tasks check --data tasks/NAME.yaml` does"
+        )
+
+
+def _entry(name: str, spec: TaskSpec) -> dict[str, Any]:
+    """Return what the list has of a task, as a script reads it."""
+    from hepml_tasks.running.checked import who_checked
+
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "type": spec.type,
+        "rows": spec.dataset.rows,
+        "primary": spec.metrics.primary,
+        "splits": [p.name for p in spec.splits],
+        "data": _data(spec.dataset),
+        "verified": who_checked(spec),
+        "superseded": [line for line in _registered(name, spec) if "superseded by" in line],
+    }
 
 
 def _data(dataset: DatasetSpec) -> str:
@@ -118,23 +145,40 @@ def _registered(name: str, spec: TaskSpec) -> Iterator[str]:
 
 @tasks.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--data/--no-data", default=True, help="Also load the data and check the columns.")
-def check(files: tuple[Path, ...], data: bool) -> None:
-    """Check task files: every field, and that the data have what the file says.
+@click.option(
+    "--data/--no-data",
+    default=None,
+    help="Load the data and compare them, fetched if need be, or not; by default where they are on"
+    " this machine.",
+)
+@click.option("--archive", is_flag=True, help="Ask the archive of each DOI for its files.")
+@options.as_json
+def check(files: tuple[Path, ...], data: bool | None, archive: bool, as_json: bool) -> None:
+    """Check task and suite files: every field, and the data against them.
+
+    Everything that is wrong is told at once, as FILE:LINE:COLUMN. A warning is a fact that nobody
+    knows, or something that a reader of scores has to know. A task whose data were loaded and
+    found right is no longer `unverified` on this machine.
+
+    Exits with 1 if there is an error in any file.
 
     Example: hepml tasks check my-task.yaml
     """
-    from hepml_tasks.running.task import as_task
-    from hepml_tasks.spec import read_task
+    from hepml_tasks.evaluation.task_files import check_files
 
-    for file in files:
-        spec = read_task(file)
-        if not data:
-            click.echo(f"{file}: task {spec.name} is well formed")
-            continue
-        for split in spec.splits:
-            task = as_task(spec, split=split.name, progress=True)
-            click.echo(
-                f"{file}: task {task.name}: {len(task.events)} events,"
-                f" {len(task.events.features)} features, {len(task.splits)} fits"
-            )
+    found = check_files(files, data=data, archive=archive, progress=not as_json)
+    if as_json:
+        options.print_json([asdict(f) for f in found])
+    else:
+        for file in found:
+            for problem in file.problems:
+                click.echo(str(problem), err=problem.level == "error")
+            for line in file.told:
+                click.echo(f"{file.file}: {line}")
+        wrong, problems = sum(f.is_wrong for f in found), [p for f in found for p in f.problems]
+        errors = sum(p.level == "error" for p in problems)
+        click.echo(
+            f"{len(found)} files, {wrong} of them wrong: {errors} errors,"
+            f" {len(problems) - errors} warnings"
+        )
+    sys.exit(1 if any(f.is_wrong for f in found) else 0)

@@ -10,11 +10,12 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hepml_tasks.data.checksum import table_sha256
 from hepml_tasks.data.columns import type_name
 from hepml_tasks.data.table import load_table
 from hepml_tasks.errors import nearest
 from hepml_tasks.running.balance import check_classes, check_weights
-from hepml_tasks.running.findings import Finding, Level, count_true, has_column
+from hepml_tasks.running.findings import Finding, count_true, has_column
 from hepml_tasks.running.repeats import check_event_ids, check_repeats
 from hepml_tasks.spec import ColumnSpec, TaskSpec
 
@@ -56,7 +57,12 @@ def check_table(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     table : pyarrow.Table
         With null where a value is undefined.
     """
-    shape = [*_rows(spec, table), *_columns(spec, table), *_types(spec, table)]
+    shape = [
+        *_rows(spec, table),
+        *_content(spec, table),
+        *_columns(spec, table),
+        *_types(spec, table),
+    ]
     if not table.num_rows:
         return shape
     return [
@@ -70,8 +76,11 @@ def check_table(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     ]
 
 
-def _judged(check: str, problems: list[str], fine: str, level: Level = "error") -> list[Finding]:
-    return [Finding(check, level, p) for p in problems] or [Finding(check, "ok", fine)]
+def _judged(check: str, problems: list[tuple[str, str]], fine: str) -> list[Finding]:
+    """Return a finding a problem, which has a column and a text, or one that all is well."""
+    return [Finding(check, "error", told, column) for column, told in problems] or [
+        Finding(check, "ok", fine)
+    ]
 
 
 def _rows(spec: TaskSpec, table: pa.Table) -> list[Finding]:
@@ -83,20 +92,33 @@ def _rows(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     return [Finding("events", "ok", str(table.num_rows))]
 
 
+def _content(spec: TaskSpec, table: pa.Table) -> list[Finding]:
+    wanted = spec.dataset.content
+    if wanted is None:
+        return []
+    found = f"sha256:{table_sha256(table)}"
+    if found != wanted:
+        told = f"{found} where the spec says {wanted}: these are not the data that were checked"
+        return [Finding("content", "error", told)]
+    return [Finding("content", "ok", "as it was when somebody checked it")]
+
+
 def _columns(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     names = table.column_names
     problems = [
-        f"{n!r} is there {names.count(n)} times" for n in dict.fromkeys(names) if names.count(n) > 1
+        (n, f"{n!r} is there {names.count(n)} times")
+        for n in dict.fromkeys(names)
+        if names.count(n) > 1
     ]
     wanted = {**dict.fromkeys(spec.dataset.columns, "declared"), **spec.roles.named()}
     problems += [
-        f"no {name!r} ({role}){nearest(name, names)}"
+        (name, f"no {name!r} ({role}){nearest(name, names)}")
         for name, role in wanted.items()
         if name not in names
     ]
     features = spec.roles.features_among(names)
     problems += [
-        f"none like {pattern!r} (features){nearest(pattern, names)}"
+        (pattern, f"none like {pattern!r} (features){nearest(pattern, names)}")
         for pattern in spec.roles.features
         if any(c in pattern for c in "*?[") and not fnmatch.filter(features, pattern)
     ]
@@ -127,12 +149,14 @@ def _types(spec: TaskSpec, table: pa.Table) -> list[Finding]:
         wanted = {"integer"} if role == "event_id" else _NUMBERS
         if found[name] not in wanted:
             kind = "a whole number" if role == "event_id" else "a number"
-            problems.append(f"{name} ({role.replace('_', ' ')}) is {found[name]}, not {kind}")
+            told = f"{name} ({role.replace('_', ' ')}) is {found[name]}, not {kind}"
+            problems.append((name, told))
     for name, declared in _present(spec, table):
         # a column of whole numbers is read as integers whatever it stands for
         fits = {declared.type, "integer"} if declared.type == "float" else {declared.type}
         if declared.type is not None and found[name] not in fits:
-            problems.append(f"{name} is {found[name]} where the spec says {declared.type}")
+            told = f"{name} is {found[name]} where the spec says {declared.type}"
+            problems.append((name, told))
     kinds = [f"{list(found.values()).count(k)} {k}" for k in dict.fromkeys(found.values())]
     return _judged("types", list(dict.fromkeys(problems)), ", ".join(kinds))
 
@@ -144,7 +168,7 @@ def _values(spec: TaskSpec, table: pa.Table) -> list[Finding]:
         if type_name(column.type) == "float":
             bad = count_true(pc.invert(pc.is_finite(column)))
             if bad:
-                problems.append(f"{name}: {bad} NaN or infinite")
+                problems.append((name, f"{name}: {bad} NaN or infinite"))
     for name, declared in _present(spec, table):
         column = table[name]
         if (declared.min is None and declared.max is None) or (
@@ -159,7 +183,8 @@ def _values(spec: TaskSpec, table: pa.Table) -> list[Finding]:
         if out:
             seen = pc.min_max(values).as_py()
             found = f"{seen['min']:g} … {seen['max']:g}"
-            problems.append(f"{name}: {out} outside {low:g} … {high:g} (found {found})")
+            told = f"{name}: {out} outside {low:g} … {high:g} (found {found})"
+            problems.append((name, told))
     return _judged("values", problems, f"all finite, {checked} declared ranges kept")
 
 
@@ -168,16 +193,15 @@ def _undefined(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     for name, declared in _present(spec, table):
         if not declared.undefined and table[name].null_count:
             count = table[name].null_count
-            findings.append(
-                Finding("undefined", "error", f"{name}: {count}, where the spec allows none")
-            )
+            told = f"{name}: {count}, where the spec allows none"
+            findings.append(Finding("undefined", "error", told, name))
     features = [n for n in spec.roles.features_among(table.column_names) if has_column(table, n)]
     for name in features:
         column = table[name]
         if type_name(column.type) not in _NUMBERS:
             continue
         if column.null_count == table.num_rows:
-            findings.append(Finding("undefined", "error", f"{name}: in every event"))
+            findings.append(Finding("undefined", "error", f"{name}: in every event", name))
         findings += _sentinels(name, column, spec.dataset.undefined)
     counts = {n: table[n].null_count for n in features if table[n].null_count}
     if counts:
@@ -196,7 +220,6 @@ def _sentinels(name: str, column: pa.ChunkedArray, undefined: float | None) -> l
     for suspect in suspects:
         count = count_true(pc.equal(values, suspect))
         if count > 1:
-            findings.append(
-                Finding("undefined", "warning", f"{name}: {count} times {suspect:g}, as a number")
-            )
+            told = f"{name}: {count} times {suspect:g}, as a number"
+            findings.append(Finding("undefined", "warning", told, name))
     return findings

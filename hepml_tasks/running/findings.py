@@ -24,11 +24,14 @@ class Finding:
         to know.
     figure : str
         What was found, with its number.
+    column : str
+        The column that it is about, where it is one.
     """
 
     check: str
     level: Level
     figure: str
+    column: str = ""
 
 
 def has_column(table: pa.Table, name: str | None) -> bool:

@@ -136,6 +136,12 @@ def _sizes(
         unused = len(y) - len(folds[0].train) - len(folds[0].test)
         if unused:
             text += f", {unused} in neither"
+        known = {*split.train, *split.test, *split.unused}
+        if forgotten := sorted(set(values.tolist()) - known):
+            level = "error"
+            text += f"; no part has the rows marked {', '.join(forgotten[:5])}: name them as unused"
+        if absent := sorted(known - set(values.tolist())):
+            level, text = "error", f"{text}; no row is marked {', '.join(absent[:5])}"
         overlap = set(split.train) & set(split.test)
         if overlap:
             level, text = "error", f"{text}; {', '.join(sorted(overlap))} trains and is tested"

@@ -233,6 +233,7 @@ def _with_events(dataset: DatasetSpec, events: int) -> DatasetSpec:
         # how many are left of them, and what they are, is for the derivation to say
         source = _with_events(dataset.derived.source, events)
         derived = replace(dataset.derived, source=source, checksum=None)
-        return replace(dataset, derived=derived, rows=None)
+        return replace(dataset, derived=derived, rows=None, content=None)
     assert dataset.simulator is not None  # noqa: S101 - the caller has looked
-    return replace(dataset, simulator=replace(dataset.simulator, events=events), rows=events)
+    simulator = replace(dataset.simulator, events=events)
+    return replace(dataset, simulator=simulator, rows=events, content=None)

@@ -127,7 +127,7 @@ class ColumnSpec:
 
     def __post_init__(self) -> None:
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}; exchange them")
         if self.type in {"text", "boolean"} and (self.min is not None or self.max is not None):
             raise ValueError(f"a column of type {self.type} has no min and no max")
 
@@ -251,6 +251,9 @@ class DatasetSpec:
     derived : DerivedSpec, optional
     rows : int, optional
         The number of events, checked on load.
+    content : str, optional
+        The checksum of the table's content, ``sha256:…``, by whoever has loaded and checked it:
+        `hepml tasks check` prints it, and compares it from then on.
     undefined : float, optional
         The number that stands for "undefined" in the file and becomes a null.
     columns : mapping of str to ColumnSpec
@@ -279,6 +282,7 @@ class DatasetSpec:
     simulator: SimulatorSpec | None = None
     derived: DerivedSpec | None = None
     rows: int | None = Field(default=None, gt=0)
+    content: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     undefined: float | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
     table: TableSpec | None = None
@@ -314,6 +318,11 @@ class DatasetSpec:
     def existing(self) -> ExistingSpec | None:
         """The same dataset on an OpenML server, where that is known."""
         return self.openml if isinstance(self.openml, ExistingSpec) else None
+
+    @property
+    def checked(self) -> str | None:
+        """The checksum of the content that somebody has loaded and checked, if anybody has."""
+        return self.content or (None if self.derived is None else self.derived.checksum)
 
     @property
     def root(self) -> DatasetSpec:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,11 +12,26 @@ from pydantic import TypeAdapter, ValidationError
 
 from hepml_tasks.errors import SpecError, UnknownNameError, nearest
 from hepml_tasks.spec.evaluation import EvaluationSpec
+from hepml_tasks.spec.problems import Problem, all_problems, problems_of
 from hepml_tasks.spec.task import SuiteSpec, TaskSpec
 
 T = TypeVar("T")
 TASKS = Path(__file__).resolve().parent.parent / "tasks"
 """Where the task files of this package are."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a field that stands twice, of which YAML would take the last one silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                told = f"the field {key.value!r} is there twice; keep one"
+                raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
 
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {
     kind: TypeAdapter(kind) for kind in (TaskSpec, SuiteSpec, EvaluationSpec)
@@ -120,7 +133,7 @@ def from_mapping(data: Mapping[str, Any], kind: type[T], *, origin: str) -> T:
     try:
         value: T = _ADAPTERS[kind].validate_python(data)
     except ValidationError as error:
-        raise SpecError(f"{origin}: {_first_problem(error, kind)}") from error
+        raise SpecError(f"{origin}: {_first_problem(error, data, kind)}") from error
     return value
 
 
@@ -128,6 +141,35 @@ def to_mapping(spec: TaskSpec | SuiteSpec | EvaluationSpec) -> dict[str, Any]:
     """Return a spec as plain data, the inverse of `from_mapping`."""
     data: dict[str, Any] = _ADAPTERS[type(spec)].dump_python(spec, mode="json")
     return data
+
+
+def look_at(data: dict[Any, Any], path: Path, kind: type[T]) -> tuple[list[Problem], T | None]:
+    """Return all that is wrong with the fields of a file, and what becomes of it all the same.
+
+    Parameters
+    ----------
+    data : dict
+        The file's content; where it can be found, the source of derived data is put into it.
+    path : Path
+    kind : type
+        `TaskSpec` or `SuiteSpec`.
+
+    Returns
+    -------
+    problems : list of Problem
+    value : object or None
+        With stand-ins for fields that are wrong; None where that is too much.
+    """
+    first: list[Problem] = []
+    try:
+        _find_source(data, path)
+    except SpecError as error:
+        field = "dataset.derived.source"
+        told = str(error).removeprefix(f"{path}: ").removeprefix(f"{field}: ")
+        first = [Problem(tuple(field.split(".")), told)]
+        data["dataset"]["derived"]["source"] = to_mapping(find_task("toy-higgs"))["dataset"]
+    problems, value = all_problems(data, kind, _ADAPTERS[kind].validate_python)
+    return first + problems, value
 
 
 def _read(path: Path, kind: type[T]) -> T:
@@ -138,7 +180,8 @@ def _read(path: Path, kind: type[T]) -> T:
 
 def _load(path: Path) -> dict[Any, Any]:
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
+        # it constructs what yaml.SafeLoader does, which is safe
+        data = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -179,39 +222,8 @@ def _find_source(data: dict[Any, Any], path: Path, seen: tuple[Path, ...] = ()) 
     derived["source"] = to_mapping(from_mapping(found, TaskSpec, origin=str(other)))["dataset"]
 
 
-def _first_problem(error: ValidationError, kind: type[Any]) -> str:
-    problems = error.errors(include_url=False)
-    # a misspelt field is missing under its right name too: the misspelling is what to tell
-    unknown = [p for p in problems if p["type"] == "unexpected_keyword_argument"]
-    problem = (unknown or problems)[0]
-    # pydantic names the member of a union in the location: it is no field of the file
-    steps = [str(s) for s in problem["loc"] if str(s) not in {"kfold", "holdout", "official"}]
-    place = ".".join(steps)
-    prefix = f"{place}: " if place else ""
-    if problem["type"] == "unexpected_keyword_argument":
-        known = _field_names(kind, steps[:-1])
-        return f"{place}: unknown field{nearest(steps[-1], known)}"
-    if problem["type"] == "missing":
-        return f"{place}: this field is required"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    shown = "" if problem["type"] == "value_error" else f" (found {problem['input']!r:.60})"
-    return f"{prefix}{message[:1].lower()}{message[1:]}{shown}"
-
-
-def _field_names(kind: Any, steps: list[str]) -> list[str]:
-    """Follow `steps` into nested specs and list the fields that are allowed there."""
-    kinds = [kind]
-    for step in steps:
-        inner: list[Any] = []
-        for k in kinds:
-            hints = typing.get_type_hints(k)
-            inner += [hints[step]] if step in hints else []
-        kinds = _dataclasses_in(inner) if inner else kinds
-    return [f.name for k in kinds for f in fields(k)]
-
-
-def _dataclasses_in(hints: list[Any]) -> list[Any]:
-    found: list[Any] = []
-    for hint in hints:
-        found += [hint] if is_dataclass(hint) else _dataclasses_in(list(typing.get_args(hint)))
-    return found
+def _first_problem(error: ValidationError, data: Any, kind: type[Any]) -> str:
+    # a misspelt field comes first, for it is missing under its right name too
+    problem = problems_of(error, data, kind)[0]
+    place = ".".join(map(str, problem.field))
+    return f"{place}{place and ': '}{problem.message}"

@@ -49,10 +49,12 @@ class Roles:
     split: str | None = None
 
     def __post_init__(self) -> None:
-        for role in ("target", "weight", "event_id", "split"):
-            column = getattr(self, role)
-            if column is not None and column in self.features:
-                raise ValueError(f"features: {column!r} is the {role} and can't be a feature")
+        roles = {r: getattr(self, r) for r in ("target", "weight", "event_id", "split")}
+        barred = [f"{c!r} is the {r}" for r, c in roles.items() if c in self.features]
+        if barred:
+            raise ValueError(
+                f"features: {' and '.join(barred)} and can't be a feature; take it out"
+            )
 
     def features_among(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return the columns that are features, in the table's order.
@@ -211,7 +213,9 @@ class TaskSpec:
     def __post_init__(self) -> None:
         names = [s.name for s in self.splits]
         if len(set(names)) < len(names):
-            raise ValueError(f"splits: two splits have the same name among {', '.join(names)}")
+            raise ValueError(
+                f"splits: two splits have the same name among {', '.join(names)}; rename one"
+            )
         if any(isinstance(s, Official) for s in self.splits) and self.roles.split is None:
             raise ValueError(
                 "splits: an official split needs roles.split, the column that marks it"

@@ -232,7 +232,7 @@ def official():
         kind="official",
         name="official",
         train=("t",),
-        test=("b", "v"),
+        test=("b", "v", "w"),
         partitions={"public": ("b",), "private": ("v",), "other": ("w",)},
     )
     return replace(SPEC, roles=replace(SPEC.roles, split="Set"), splits=(split,))
@@ -247,6 +247,8 @@ def test_an_official_split_is_told_part_by_part(table, official):
     assert finding.figure.startswith(
         "600 train, 300 tested, public 100, private 200, other 0, 100 in neither"
     )
+    assert "no part has the rows marked u: name them as unused" in finding.figure
+    assert "no row is marked w" in finding.figure
 
 
 def test_a_split_that_cannot_be_made_is_told(table, official):

@@ -68,7 +68,7 @@ def changed(path: Path, **fields: object) -> Path:
         ({"titel": "x"}, r"titel: unknown field; did you mean 'title'\?"),
         ({"dataset__licens": "x"}, r"dataset.licens: unknown field; did you mean 'licence'\?"),
         ({"title": None}, "title: this field is required"),
-        ({"roles__features": ["Label"]}, "roles: features: 'Label' is the target"),
+        ({"roles__features": ["Label"]}, "roles.features: 'Label' is the target"),
         ({"type": "clustering"}, "type: .*'binary-classification'"),
         ({"dataset__simulator": None}, "dataset: give either files or a simulator or derived"),
         ({"dataset__doi": "nonsense"}, "dataset.doi: "),
@@ -174,5 +174,5 @@ def test_two_files_that_are_derived_from_each_other_are_told(small_task, other_t
 
 def test_undefined_belongs_to_the_source(small_task):
     path = changed(derived(small_task, "toy-higgs"), dataset__undefined=-999.0)
-    with pytest.raises(SpecError, match="dataset: undefined: belongs to the source"):
+    with pytest.raises(SpecError, match="dataset.undefined: belongs to the source"):
         read_task(path)
