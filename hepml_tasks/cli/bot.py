@@ -122,10 +122,10 @@ def planned(
     from hepml_tasks.bot.plan import plan
     from hepml_tasks.bot.plan import shard as part_of
     from hepml_tasks.flows import FLOWS, find_flow
-    from hepml_tasks.running.task import load_task
+    from hepml_tasks.running.suites import suite_tasks
     from hepml_tasks.spec import find_suite
 
-    tasks = [load_task(t.task, split=t.split, events=events) for t in find_suite(suite).tasks]
+    tasks = suite_tasks(find_suite(suite), events=events)
     if flows == "all":
         chosen = [f for f in FLOWS.values() if f.is_available()]
     else:

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder of the demo's server, runs, data and pages.",
 )
+@click.option("--suite", default="hep-toy", show_default=True, help="A suite's name or .yaml file.")
 @options.events
 @options.n_jobs
-def demo(state: Path, events: int | None, n_jobs: int | None) -> None:
+def demo(state: Path, suite: str, events: int | None, n_jobs: int | None) -> None:
     """Server, suite, flows, bot and leaderboard, on simulated events, without a network.
 
     A second `hepml demo` in the same folder finds nothing left to run.
@@ -45,7 +46,7 @@ def demo(state: Path, events: int | None, n_jobs: int | None) -> None:
     from hepml_tasks.openml.connection import Connection
     from hepml_tasks.pages.model import Site
     from hepml_tasks.pages.render import write_pages
-    from hepml_tasks.running.task import load_task
+    from hepml_tasks.running.suites import suite_tasks
     from hepml_tasks.server.process import start_server
     from hepml_tasks.spec import find_suite
 
@@ -55,10 +56,10 @@ def demo(state: Path, events: int | None, n_jobs: int | None) -> None:
     with start_server(state / "server") as server:
         connection = Connection(server.server, server.apikey)
         options.say(f"server   {server.server} (a process of its own, in {state / 'server'})")
-        suite = find_suite("hep-toy")
-        tasks = [load_task(t.task, split=t.split, events=events) for t in suite.tasks]
+        chosen = find_suite(suite)
+        tasks = suite_tasks(chosen, events=events)
         flows = [f for f in FLOWS.values() if f.is_available()]
-        task_ids = _register(connection, suite, tasks, flows)
+        task_ids = _register(connection, chosen, tasks, flows)
         outcome = _work(connection, tasks, flows, spool=state / "spool", n_jobs=n_jobs)
         _wait(connection, task_ids)
         site = Site.from_json(connection.get_json("site.json"))
@@ -88,7 +89,7 @@ def _register(
         dataset_id = register_dataset(connection, task)
         task_ids.append(register_task(connection, task, dataset_id))
         options.say(
-            f"task     {task_ids[-1]}: {task.name}, {len(task.events)} simulated events"
+            f"task     {task_ids[-1]}: {task.name}, {len(task.events)} events"
             f" (dataset {dataset_id})"
         )
     suite_id = register_suite(connection, suite, task_ids)

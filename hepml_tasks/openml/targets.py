@@ -12,6 +12,7 @@ from hepml_tasks.data.cache import state_of
 from hepml_tasks.data.table import load_table
 from hepml_tasks.errors import SpecError, UnknownNameError
 from hepml_tasks.openml.limits import Problem, check_suite, check_task
+from hepml_tasks.running.suites import capped
 from hepml_tasks.running.task import Task, as_task, with_events
 from hepml_tasks.spec import (
     SuiteSpec,
@@ -85,7 +86,7 @@ def read_targets(names: Sequence[str], *, progress: bool = False) -> Wanted:
     for name in names:
         if (path := _suite_file(name)) is not None:
             suite = read_suite(path)
-            entries = [_task(t.task, t.split, tasks, progress) for t in suite.tasks]
+            entries = [_task(t.task, t.split, tasks, progress, t.events) for t in suite.tasks]
             suites[suite.name] = WantedSuite(path, suite, tuple(entries))
         else:
             _task(*_split_of(name), tasks, progress)
@@ -122,9 +123,15 @@ def _split_of(name: str) -> tuple[str, str | None]:
     return task, split
 
 
-def _task(name: str, split: str | None, known: dict[str, WantedTask], progress: bool) -> WantedTask:
+def _task(
+    name: str,
+    split: str | None,
+    known: dict[str, WantedTask],
+    progress: bool,
+    events: int | None = None,
+) -> WantedTask:
     path = _shown(task_path(name))
-    task = as_task(read_task(path), split=split, progress=progress)
+    task = as_task(capped(read_task(path), events), split=split, progress=progress)
     if task.spec.private is not None:
         raise SpecError(
             f"{path}: task {task.spec.name} withholds labels: `hepml private create` has a server"

@@ -263,10 +263,20 @@ class TaskSpec:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class SuiteTask:
-    """A task of a suite, on one of its splits (the first by default)."""
+    """A task of a suite, on one of its splits (the first by default).
+
+    Parameters
+    ----------
+    task : str
+        Its name, or its file's path.
+    split : str, optional
+    events : int, optional
+        The largest number of events: of more, a part is taken that is always the same.
+    """
 
     task: str
     split: str | None = None
+    events: int | None = Field(default=None, ge=100)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -36,6 +36,12 @@ _DERIVATIONS = {
             module="hepml_tasks.data.derived.skew",
             function="skew",
         ),
+        Derivation(
+            name="sample",
+            title="Fewer events, the same share of each class",
+            module="hepml_tasks.data.derived.sample",
+            function="sample",
+        ),
     )
 }
 

@@ -1,0 +1,81 @@
+"""The tasks of a suite, ready to run, with no more events than the suite says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from hepml_tasks.running.task import Task, as_task, with_events
+from hepml_tasks.spec import DerivedSpec, SuiteSpec, TaskSpec, find_task
+
+
+def suite_tasks(suite: SuiteSpec, *, events: int | None = None) -> list[Task]:
+    """Return the tasks of a suite.
+
+    Parameters
+    ----------
+    suite : SuiteSpec
+    events : int, optional
+        Another number of events for all of them, which have to be simulated.
+    """
+    return [
+        as_task(capped(find_task(entry.task), entry.events), split=entry.split, events=events)
+        for entry in suite.tasks
+    ]
+
+
+def capped(spec: TaskSpec, events: int | None) -> TaskSpec:
+    """Return the spec of a task with fewer events: another task, under a name of its own.
+
+    Parameters
+    ----------
+    spec : TaskSpec
+    events : int, optional
+        Those of a simulated dataset are simulated, those of any other are a part of it that has
+        the same share of each class and of each part of an official split: always the same part.
+        None for all events.
+
+    Returns
+    -------
+    TaskSpec
+        The spec itself where it has no more events than that.
+    """
+    rows = spec.dataset.rows
+    if events is None or (rows is not None and rows <= events):
+        return spec
+    if spec.dataset.simulator is not None:
+        return with_events(spec, events)
+    by: list[JsonValue] = [c for c in (_classes(spec), spec.roles.split) if c is not None]
+    parameters: dict[str, JsonValue] = {"events": events, "by": by}
+    derived = DerivedSpec(source=spec.dataset, function="sample", seed=0, parameters=parameters)
+    name = f"{spec.name}-{events}"
+    dataset = replace(
+        spec.dataset,
+        name=f"{spec.dataset.name}-{events}",
+        description=f"{events} events chosen by hepml_tasks. {spec.dataset.description}",
+        derived=derived,
+        files=(),
+        simulator=None,
+        rows=None if rows is None else events,
+        # what is known of the whole isn't so of a part
+        doi=None,
+        content=None,
+        undefined=None,
+        table=None,
+        parts=None,
+        arff=None,
+        openml=None,
+    )
+    return replace(
+        spec,
+        name=name,
+        title=f"{spec.title}, {events} events",
+        dataset=dataset,
+        # published scores are those of all events
+        references=(),
+    )
+
+
+def _classes(spec: TaskSpec) -> str | None:
+    return None if spec.type == "regression" else spec.roles.target

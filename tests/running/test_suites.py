@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hepml_tasks.running.suites import capped, suite_tasks
+from hepml_tasks.running.task import as_task
+from hepml_tasks.spec import TaskSpec, find_suite, find_task, from_mapping, read_task, to_mapping
+
+
+@pytest.fixture
+def whole(real_task_file: Path, real_mirror: Path) -> TaskSpec:
+    return read_task(real_task_file)
+
+
+def test_a_capped_task_is_always_the_same_part_of_the_events(whole: TaskSpec):
+    spec = capped(whole, 1000)
+    assert (spec.name, spec.dataset.rows) == ("higgsml-18k-1000", 1000)
+    task, again, full = as_task(spec), as_task(capped(whole, 1000)), as_task(whole)
+    assert len(task.events) == 1000
+    assert task.events.sha256 == again.events.sha256
+    assert set(task.events.event_id) <= set(full.events.event_id)
+    shares = [np.mean(t.events.y == "s") for t in (task, full)]
+    assert shares[0] == pytest.approx(shares[1], abs=1e-3)
+    # the physical weights still sum to the full luminosity
+    assert task.events.class_sums == full.events.class_sums
+    assert from_mapping(to_mapping(spec), TaskSpec, origin="json") == spec
+
+
+def test_a_capped_task_keeps_the_parts_of_the_official_split(whole: TaskSpec):
+    split = find_task("higgsml").splits[0]
+    official = replace(split, train=("t",), test=("b",), unused=(), partitions={})
+    spec = replace(whole, splits=(official,))
+    marks = as_task(spec).events.table["KaggleSet"].to_pylist()
+    assert set(marks) == {"t"}
+    # the sample's rows are all of one set, and stay so
+    assert set(as_task(capped(spec, 500)).events.table["KaggleSet"].to_pylist()) == {"t"}
+
+
+def test_fewer_events_are_simulated_where_they_are_simulated():
+    spec = capped(find_task("toy-higgs"), 500)
+    assert spec.name == "toy-higgs"
+    assert spec.dataset.simulator.events == 500
+    assert capped(find_task("toy-higgs"), 10**6) == find_task("toy-higgs")
+    assert capped(find_task("toy-higgs"), None) == find_task("toy-higgs")
+
+
+def test_a_suite_gives_its_tasks_with_its_caps_and_splits():
+    tasks = {t.name: t for t in suite_tasks(find_suite("hep-small"))}
+    assert "uci-higgs-20000/official" in tasks
+    assert tasks["uci-higgs-20000/official"].spec.dataset.derived.source.rows == 11_000_000
+    assert "magic/holdout" in tasks
+
+
+def test_all_of_hep_2026_that_openml_carries_is_in_it():
+    all_of_it = {(t.task, t.split) for t in find_suite("hep-2026").tasks}
+    assert {(t.task, t.split) for t in find_suite("hep-2026-openml").tasks} <= all_of_it
