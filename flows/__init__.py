@@ -70,6 +70,31 @@ FLOWS = {
             "mlp_regressor",
             types=("regression",),
         ),
+        Flow("constant", "all events alike, the floor", "constant", types=("anomaly-detection",)),
+        Flow(
+            "reconstruction",
+            "reconstruction error of a few principal components",
+            "reconstruction",
+            types=("anomaly-detection",),
+        ),
+        Flow(
+            "isolation-forest",
+            "isolation forest",
+            "isolation_forest",
+            types=("anomaly-detection",),
+        ),
+        Flow(
+            "mass-window",
+            "mass window of 340 to 480 GeV, and nothing else",
+            "mass_window",
+            types=("anomaly-detection",),
+        ),
+        Flow(
+            "cwola",
+            "CWoLa: mass window of 340 to 480 GeV against its side bands",
+            "cwola",
+            types=("anomaly-detection",),
+        ),
     )
 }
 

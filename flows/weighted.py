@@ -154,7 +154,7 @@ class WeightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         estimator = clone(self.estimator)
         if self.balance == "classes":
             weight = balanced(codes, weight)
-        estimator.fit(X, codes, **{_weight_argument(estimator): weight})
+        estimator.fit(X, codes, **{weight_argument(estimator): weight})
         return estimator
 
     def _choose_threshold(
@@ -206,7 +206,8 @@ def _signal_score(estimator: Any, X: Any) -> npt.NDArray[np.float64]:
     return np.asarray(estimator.predict_proba(X)[:, 1], dtype=np.float64)
 
 
-def _weight_argument(estimator: Any) -> str:
+def weight_argument(estimator: Any) -> str:
+    """Return what `sample_weight` is called in the `fit` of an estimator, or of a pipeline."""
     if isinstance(estimator, Pipeline):
         return f"{estimator.steps[-1][0]}__sample_weight"
     return "sample_weight"

@@ -10,6 +10,7 @@ from hepml_tasks.cli import options
 
 if TYPE_CHECKING:
     from hepml_tasks.flows import Flow
+    from hepml_tasks.spec import TaskType
 
 
 @click.command()
@@ -46,5 +47,13 @@ def flows(as_json: bool) -> None:
     options.print_table(("flow", "what", "for", ""), rows)
 
 
+_KINDS: dict[TaskType, str] = {
+    "binary-classification": "classes",
+    "multiclass-classification": "classes",
+    "regression": "numbers",
+    "anomaly-detection": "anomalies",
+}
+
+
 def _kind(flow: Flow) -> str:
-    return "numbers" if flow.types == ("regression",) else "classes"
+    return ", ".join(dict.fromkeys(_KINDS[t] for t in flow.types))

@@ -12,7 +12,7 @@ from hepml_tasks.data.classes import count_classes
 from hepml_tasks.data.columns import Column, describe_columns
 from hepml_tasks.data.croissant import Distribution, landing_page
 from hepml_tasks.data.licences import find_licence
-from hepml_tasks.spec import HoldOut, KFold, SplitSpec, TaskSpec
+from hepml_tasks.spec import UNLABELLED, HoldOut, KFold, SplitSpec, TaskSpec
 
 _SIZES = {"n<1K": 1e3, "1K<n<10K": 1e4, "10K<n<100K": 1e5, "100K<n<1M": 1e6, "1M<n<10M": 1e7}
 _UNDEFINED = {
@@ -157,6 +157,8 @@ def _classes(spec: TaskSpec, table: pa.Table | None) -> str:
         text = f"## Classes and weights\n\nThe class is `{target}`."
     else:
         text = f"## Classes and weights\n\nSignal is `{target}` = `{spec.roles.positive}`."
+        if spec.type in UNLABELLED:
+            text += " The classes are for the evaluation: nothing is fitted to them."
     if spec.roles.weight:
         text += f" `{spec.roles.weight}` is the physical weight of an event."
     else:

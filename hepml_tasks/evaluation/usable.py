@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from hepml_tasks.errors import HepmlError
 from hepml_tasks.metrics import get_metric
-from hepml_tasks.spec import TaskSpec
+from hepml_tasks.spec import TaskSpec, TaskType
 from hepml_tasks.spec.problems import Field
 
-_NEEDS = {
-    "binary-classification": {"selection", "labels", "score", "probability"},
+_OF_TWO_CLASSES = {"selection", "labels", "score", "probability"}
+
+_NEEDS: dict[TaskType, set[str]] = {
+    "binary-classification": _OF_TWO_CLASSES,
+    "anomaly-detection": _OF_TWO_CLASSES,
     "multiclass-classification": {"labels"},
     "regression": {"regression"},
 }

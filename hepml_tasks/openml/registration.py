@@ -36,6 +36,8 @@ _TYPE_IDS: dict[TaskType, str] = {
     "binary-classification": "1",
     "multiclass-classification": "1",
     "regression": "2",
+    # the labels are in the data there: who fits to them breaks the task's rule and not OpenML's
+    "anomaly-detection": "1",
 }
 _DUPLICATE_TASK = 614
 _NO_DATA = 372
@@ -45,6 +47,7 @@ _FALLBACK_MEASURES: dict[TaskType, str] = {
     "binary-classification": "area_under_roc_curve",
     "multiclass-classification": "predictive_accuracy",
     "regression": "root_mean_squared_error",
+    "anomaly-detection": "area_under_roc_curve",
 }
 
 

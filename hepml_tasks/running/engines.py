@@ -17,6 +17,7 @@ from hepml_tasks.errors import RunError
 from hepml_tasks.running.fold import run_fold, run_fold_in_worker
 from hepml_tasks.running.resources import cores
 from hepml_tasks.running.task import Task
+from hepml_tasks.spec import UNLABELLED
 from hepml_tasks.splits import Split
 
 
@@ -47,6 +48,7 @@ class FoldWork:
             "positive": self.task.spec.roles.positive,
             "threads": threads,
             "folder": self.folder,
+            "unlabelled": self.task.spec.type in UNLABELLED,
         }
 
 

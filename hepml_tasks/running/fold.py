@@ -18,6 +18,7 @@ import pyarrow as pa
 from hepml_tasks.data.events import WITHHELD
 from hepml_tasks.errors import RunError
 from hepml_tasks.running.folder import RunFolder, write_json, write_parquet
+from hepml_tasks.running.unlabelled import WithoutLabels, check_detector
 from hepml_tasks.splits import Split
 
 
@@ -32,6 +33,7 @@ def run_fold(
     positive: str | None,
     threads: int,
     folder: Path,
+    unlabelled: bool = False,
 ) -> None:
     """Fit and predict one fold, and write its two files into the run folder.
 
@@ -52,6 +54,8 @@ def run_fold(
         How many threads the estimator may use.
     folder : Path
         The run folder.
+    unlabelled : bool
+        Keep labels and weights from the estimator: two classes, one of them `positive`.
 
     Raises
     ------
@@ -66,12 +70,15 @@ def run_fold(
         raise RunError("a fold runs in the main thread of its process")
     model = clone(estimator)
     regression = np.issubdtype(y.dtype, np.number)
-    check_kind(model, regression=regression)
-    if positive is not None:
-        point_out_signal(model, y, positive)
+    if unlabelled:
+        model = _without_labels(model, class_sums, positive)
+    else:
+        check_kind(model, regression=regression)
+        if positive is not None:
+            point_out_signal(model, y, positive)
     where = f"repeat {split.repeat}, fold {split.fold}"
     options = {}
-    if takes_weights(model):
+    if not unlabelled and takes_weights(model):
         options["sample_weight"] = at_full_luminosity(
             weight[split.train], y[split.train], class_sums
         )
@@ -120,6 +127,14 @@ def run_fold(
     # the predictions last: a fold is finished when they are there
     write_json(path.with_suffix(".json"), record)
     write_parquet(path, pa.table(columns))
+
+
+def _without_labels(
+    model: Any, class_sums: Mapping[str, float], positive: str | None
+) -> WithoutLabels:
+    check_detector(model)
+    (normal,) = (c for c in class_sums if c != positive)
+    return WithoutLabels(model, normal, str(positive))
 
 
 def run_fold_in_worker(*args: Any, **options: Any) -> None:

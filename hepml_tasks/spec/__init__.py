@@ -11,7 +11,13 @@ from hepml_tasks.spec.dataset import (
     SimulatorSpec,
     TableSpec,
 )
-from hepml_tasks.spec.evaluation import EvaluationSpec, Partitions, TaskType
+from hepml_tasks.spec.evaluation import (
+    UNLABELLED,
+    WITH_SIGNAL,
+    EvaluationSpec,
+    Partitions,
+    TaskType,
+)
 from hepml_tasks.spec.private import PrivateSpec
 from hepml_tasks.spec.reading import (
     find_suite,
@@ -38,6 +44,8 @@ from hepml_tasks.spec.task import (
 
 __all__ = [
     "UNKNOWN",
+    "UNLABELLED",
+    "WITH_SIGNAL",
     "ColumnSpec",
     "DatasetSpec",
     "DerivedSpec",

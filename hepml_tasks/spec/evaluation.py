@@ -8,8 +8,17 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-TaskType = Literal["binary-classification", "multiclass-classification", "regression"]
-"""Two classes, of which one is signal; more than two; a number."""
+TaskType = Literal[
+    "binary-classification", "multiclass-classification", "regression", "anomaly-detection"
+]
+"""Two classes, of which one is signal; more than two; a number; two classes of which no label is
+told at training."""
+
+WITH_SIGNAL: frozenset[TaskType] = frozenset({"binary-classification", "anomaly-detection"})
+"""Types with two classes, of which one is signal."""
+
+UNLABELLED: frozenset[TaskType] = frozenset({"anomaly-detection"})
+"""Types whose flows see no label at training, nor a weight, which could tell it."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))

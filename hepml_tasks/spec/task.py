@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hepml_tasks.spec.dataset import DatasetSpec
-from hepml_tasks.spec.evaluation import TaskType
+from hepml_tasks.spec.evaluation import WITH_SIGNAL, TaskType
 from hepml_tasks.spec.private import PrivateSpec
 
 _STRICT = ConfigDict(extra="forbid")
@@ -177,8 +177,9 @@ class TaskSpec:
     about : About
     caveat : str
         The sentence that says that this is not for physics results.
-    type : {"binary-classification", "multiclass-classification", "regression"}
-        Two classes, of which one is signal; more than two; a number.
+    type : {"binary-classification", "multiclass-classification", "regression", "anomaly-detection"}
+        Two classes, of which one is signal; more than two; a number; two classes again, of which a
+        flow sees no label at training.
     dataset : DatasetSpec
     roles : Roles
     splits : tuple of KFold, HoldOut or Official
@@ -222,7 +223,7 @@ class TaskSpec:
             )
         self._check_seed()
         positive = self.roles.positive
-        if (positive is not None) != (self.type == "binary-classification"):
+        if (positive is not None) != (self.type in WITH_SIGNAL):
             missing = "names the signal class of two" if positive is None else "has no meaning"
             raise ValueError(f"roles: positive {missing} in a task of type {self.type}")
         if self.private is not None:

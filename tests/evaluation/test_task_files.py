@@ -276,3 +276,8 @@ def test_a_script_reads_the_same_as_json(hepml, tmp_path: Path):
         "level": "error",
         "message": told["problems"][0]["message"],
     }
+
+
+@pytest.mark.parametrize("name", [n for n in task_names() if n.startswith("toy-")])
+def test_nothing_is_wrong_with_a_toy_task_of_the_package(name: str) -> None:
+    assert problems(TASKS / f"{name}.yaml", data=False) == []

@@ -14,6 +14,8 @@ def test_the_families_are_there():
     for type_ in ("binary-classification", "multiclass-classification"):
         assert {f.name for f in FLOWS.values() if f.suits(type_)} == classifiers
     assert {f.name for f in FLOWS.values() if f.suits("regression")} == regressors
+    detectors = {"constant", "reconstruction", "isolation-forest", "mass-window", "cwola"}
+    assert {f.name for f in FLOWS.values() if f.suits("anomaly-detection")} == detectors
 
 
 def test_an_unknown_flow_is_answered_with_the_nearest():

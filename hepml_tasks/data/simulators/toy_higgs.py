@@ -7,7 +7,8 @@ figures can't be compared with those on HiggsML.
 =======  ======  ==========================================================================
 Process  Label   Model
 =======  ======  ==========================================================================
-H        s       resonance of 125 GeV, H to tau tau, lepton plus hadrons
+H        s       resonance of 125 GeV, H to tau tau, lepton plus hadrons; of another mass and
+                 with other jets where parameters say so
 Z        b       the same with a Breit-Wigner of 91.19 GeV
 W        b       W to lepton and neutrino, and a jet that fakes a hadronic tau
 T        b       pairs of W, one to a lepton, one to a hadronic tau (top quark pairs)
@@ -48,7 +49,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -255,6 +256,9 @@ def simulate_toy_higgs(
     recoil_smearing: float = Detector.recoil_smearing,
     tau_pt_min: float = Detector.tau_pt_min,
     shares: Mapping[str, float] | None = None,
+    signal_share: float | None = None,
+    signal_mass: float = 125.0,
+    signal_forward_jets: float = 0.10,
     workers: int = 1,
 ) -> pa.Table:
     """Make a table of toy H to tau tau search events; see the module for how unrealistic it is.
@@ -269,6 +273,13 @@ def simulate_toy_higgs(
         See :class:`Detector`.
     shares : mapping of str to float, optional
         Fraction of the rows by process; they sum to 1. Default: H 34, Z 39, W 23, T 4 %.
+    signal_share : float, optional
+        Instead of `shares`: the fraction of process H, above 0 and below 1. The others keep their
+        proportions.
+    signal_mass : float
+        Of the resonance that process H is, in GeV, 60 to 2000: a Higgs boson, or something heavier.
+    signal_forward_jets : float
+        Fraction of the events of process H with two jets that has them in opposite directions.
     workers : int
         Threads; the table doesn't depend on it.
 
@@ -300,10 +311,11 @@ def simulate_toy_higgs(
     detector = Detector(tau_resolution, met_resolution, recoil_smearing, tau_pt_min)
     _check_integer("seed", seed, 0)
     _check_integer("workers", workers, 1)
-    rows = _rows(events, shares)
+    processes = {**PROCESSES, "H": _signal(signal_mass, signal_forward_jets)}
+    rows = _rows(events, _with_signal(shares, signal_share))
     parts: list[dict[str, NDArray[Any]]] = []
     for name, count in rows.items():
-        parts += _take(name, count, seed, detector, workers)
+        parts += _take(processes[name], count, seed, detector, workers)
     order = np.argsort(Stream(seed, (_SHUFFLE,), events).words(), kind="stable")
     columns = {name: np.concatenate([part[name] for part in parts])[order] for name in FEATURES}
 
@@ -322,7 +334,7 @@ def simulate_toy_higgs(
         "rows": rows,
         "undefined": UNDEFINED,
         "parameters": asdict(detector),
-        "processes": [asdict(process) for process in PROCESSES.values()],
+        "processes": [asdict(process) for process in processes.values()],
     }
     return pa.table(arrays).replace_schema_metadata(
         {METADATA_KEY: json.dumps(described, sort_keys=True)}
@@ -364,9 +376,12 @@ def toy_higgs_block(
         raise UnknownNameError("process of toy-higgs", process, PROCESSES)
     _check_integer("block", block, 0)
     _check_integer("seed", seed, 0)
-    key = (_EVENTS, list(PROCESSES).index(process), block)
-    columns, _ = made_block(PROCESSES[process], key, seed, detector or Detector())
-    return columns
+    return _block(PROCESSES[process], block, seed, detector or Detector())
+
+
+def _block(process: Process, block: int, seed: int, detector: Detector) -> dict[str, NDArray[Any]]:
+    key = (_EVENTS, list(PROCESSES).index(process.name), block)
+    return made_block(process, key, seed, detector)[0]
 
 
 def made_block(
@@ -404,6 +419,39 @@ def _check_integer(name: str, value: object, low: int) -> None:
         raise DataError(f"toy-higgs: {name} is {value!r}; give a whole number from {low} up")
 
 
+def _signal(mass: float, forward_jets: float) -> Process:
+    """Return process H with another resonance and other jets."""
+    for name, value, low, high in (
+        ("signal_mass", mass, 60.0, 2000.0),
+        ("signal_forward_jets", forward_jets, 0.0, 1.0),
+    ):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            raise DataError(f"toy-higgs: {name} is {value!r}; give {low:g} to {high:g}")
+    resonance = Resonance(float(mass), 0.0, float(mass), float(mass))
+    return replace(PROCESSES["H"], resonance=resonance, forward_jets=float(forward_jets))
+
+
+def _with_signal(
+    shares: Mapping[str, float] | None, signal_share: float | None
+) -> Mapping[str, float] | None:
+    """Return the shares of the processes with a given one of signal."""
+    if signal_share is None:
+        return shares
+    number = isinstance(signal_share, int | float) and not isinstance(signal_share, bool)
+    if shares is not None or not number or not 0 < signal_share < 1:
+        raise DataError(
+            f"toy-higgs: signal_share is {signal_share!r}; give a fraction above 0 and below 1,"
+            " and no shares"
+        )
+    others = {name: p.share for name, p in PROCESSES.items() if name != "H"}
+    rest = (1 - signal_share) / sum(others.values())
+    return {"H": signal_share} | {name: share * rest for name, share in others.items()}
+
+
 def _rows(events: int, shares: Mapping[str, float] | None) -> dict[str, int]:
     """Share the rows out among the processes, to the nearest."""
     _check_integer("events", events, 1)
@@ -429,7 +477,7 @@ def _rows(events: int, shares: Mapping[str, float] | None) -> dict[str, int]:
 
 
 def _take(
-    process: str, count: int, seed: int, detector: Detector, workers: int
+    process: Process, count: int, seed: int, detector: Detector, workers: int
 ) -> list[dict[str, NDArray[Any]]]:
     """Take the first ``count`` events of a process, block by block."""
     parts = []
@@ -442,21 +490,21 @@ def _take(
             break
         if block + 1 >= _PATIENCE and missing == count:
             raise DataError(
-                f"toy-higgs: none of {_PATIENCE * BLOCK} generated events of process {process} "
-                f"passes the selection; lower tau_pt_min ({detector.tau_pt_min:g})"
+                f"toy-higgs: none of {_PATIENCE * BLOCK} generated events of process "
+                f"{process.name} passes the selection; lower tau_pt_min ({detector.tau_pt_min:g})"
             )
     return parts
 
 
 def _blocks(
-    process: str, seed: int, detector: Detector, workers: int
+    process: Process, seed: int, detector: Detector, workers: int
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Make blocks 0, 1, 2 … without end, ``workers`` at a time."""
     first = 0
     with ThreadPoolExecutor(workers) as pool:
         while True:
             wave = range(first, first + workers)
-            yield from pool.map(lambda block: toy_higgs_block(process, block, seed, detector), wave)
+            yield from pool.map(lambda block: _block(process, block, seed, detector), wave)
             first += workers
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -454,3 +455,44 @@ def test_unknown_process_is_named_with_what_there_is() -> None:
 def test_detector_is_checked_once_for_tables_and_blocks() -> None:
     with pytest.raises(DataError, match="recoil_smearing"):
         toy_higgs_block("H", 0, 1, Detector(recoil_smearing=-1.0))
+
+
+# Another signal
+
+
+def test_a_heavier_signal_makes_a_bump_where_it_is() -> None:
+    table = simulate_toy_higgs(
+        4000,
+        seed=1,
+        signal_share=0.1,
+        signal_mass=300.0,
+        signal_forward_jets=1.0,
+        met_resolution=0.4,
+        tau_resolution=0.08,
+    )
+    events = table.to_pandas()
+    signal = events[events["Process"] == "H"]
+    assert len(signal) == 400
+    assert signal.loc[signal[COLLINEAR_MASS] > 0, COLLINEAR_MASS].median() == pytest.approx(
+        320, abs=20
+    )
+    two = signal[signal["PRI_jet_num"] >= 2]
+    assert (two["DER_prodeta_jet_jet"] < 0).mean() > 0.9
+    shares = events["Process"].value_counts(normalize=True)
+    assert shares["Z"] / shares["W"] == pytest.approx(39 / 23, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"signal_share": 0.0},
+        {"signal_share": 1.0},
+        {"signal_share": True},
+        {"signal_share": 0.1, "shares": {"H": 1.0}},
+        {"signal_mass": 30.0},
+        {"signal_forward_jets": 1.5},
+    ],
+)
+def test_a_signal_that_can_not_be_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="toy-higgs: signal_"):
+        simulate_toy_higgs(100, seed=1, **bad)
