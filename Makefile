@@ -3,11 +3,18 @@
 # make check   format, lint, types, layers
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := xgboost,xrootd,postgresql,test,dev
+EXTRAS := xgboost,xrootd,postgresql,dask,test,dev
 # what the tests need of the system, as Debian calls it
-SYSTEM_PARTS := chromium util-linux iproute2 xrootd-server postgresql nginx-light strace
+SYSTEM_PARTS := chromium util-linux iproute2 xrootd-server postgresql nginx-light strace slurm-wlm munge
 
-.PHONY: setup demo test campaigns check format coverage benchmarks system-parts lock clean
+# what the campaigns need beside it: containers
+CAMPAIGN_PARTS := buildah podman runc debootstrap
+
+IMAGE ?= hepml
+BUILDER ?= podman
+BUILD_OPTIONS ?=
+
+.PHONY: setup demo test campaigns check format coverage benchmarks image system-parts campaign-parts lock clean
 
 setup: .venv/.ready
 
@@ -33,7 +40,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
-# what make test leaves out: faults by the hundred, load, fuzzing
+# what make test leaves out: faults by the hundred, load, fuzzing, batch farms, the image
 campaigns: setup
 	$(BIN)/python -m pytest -m campaign
 
@@ -61,10 +68,23 @@ benchmarks: setup
 	$(BIN)/python benchmarks/cache.py
 	$(BIN)/python benchmarks/server.py
 
+# the bot as a container image; BUILDER may be docker or buildah too
+image:
+	$(BUILDER) build $(BUILD_OPTIONS) --tag "$(IMAGE)" --build-arg IMAGE="$(IMAGE)" \
+	  --build-arg VERSION="$$(sed -n 's/^version = //p' setup.cfg)" \
+	  --build-arg COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*')" .
+
 system-parts:
-	@if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; set -ex; \
-	$$as apt-get update -q; \
-	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(SYSTEM_PARTS)
+	@$(call install_parts,$(SYSTEM_PARTS))
+
+campaign-parts:
+	@$(call install_parts,$(SYSTEM_PARTS) $(CAMPAIGN_PARTS))
+
+define install_parts
+if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; set -ex; \
+$$as apt-get update -q; \
+$$as env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(1)
+endef
 
 # the newest versions that work together; review the change, and run the tests with it
 lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from hepml_tasks import settings
 from hepml_tasks.evaluation.runs import score_run
+from hepml_tasks.running.cluster import connected
 from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.running.run import FoldDone, execute, run_name
 from hepml_tasks.running.task import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from distributed import Client
 
     from hepml_tasks.metrics import Score
     from hepml_tasks.openml.publication import Published
@@ -82,6 +85,7 @@ def run(
     seed: int = 0,
     spool: Path | None = None,
     n_jobs: int | None = None,
+    dask: str | Client | None = None,
     on_fold: FoldDone = lambda _done, _all: None,
 ) -> Run:
     """Run an estimator on every fold of a task and score it.
@@ -103,6 +107,8 @@ def run(
         same spool is not fitted again, an interrupted one is finished.
     n_jobs : int, optional
         Processes; as many as there are cores by default.
+    dask : str or distributed.Client, optional
+        The address of a Dask scheduler, or a client of it: its workers fit the folds instead.
     on_fold : callable
         Told the number of finished folds and of all folds.
 
@@ -130,8 +136,16 @@ def run(
     flow = name or type(estimator).__name__
     folder = RunFolder(spool / run_name(task, flow, estimator, seed))
     if not folder.is_complete:
-        folder = execute(
-            task, flow, estimator, seed=seed, spool=spool, n_jobs=n_jobs, on_fold=on_fold
-        )
+        with nullcontext() if dask is None else connected(dask) as cluster:
+            folder = execute(
+                task,
+                flow,
+                estimator,
+                seed=seed,
+                spool=spool,
+                n_jobs=n_jobs,
+                engine=None if cluster is None else cluster.engine,
+                on_fold=on_fold,
+            )
         score_run(folder, task)
     return Run(folder)

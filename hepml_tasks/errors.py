@@ -13,6 +13,7 @@
     ├── FlowError              a flow can't be built or described
     │   └── MissingExtraError  a flow's package isn't installed
     ├── RunError               a run is incomplete or its predictions are wrong
+    ├── FarmError              a batch system isn't there or refused a job
     ├── ServerError            a server refused or could not be reached
     │   └── UnreachableError   nothing answers at that address
     └── OutputError            a result can't be written
@@ -85,6 +86,10 @@ class MissingExtraError(FlowError):
 
 class RunError(HepmlError):
     """A run is incomplete or its predictions are wrong."""
+
+
+class FarmError(HepmlError):
+    """A batch system isn't there, or refused a job."""
 
 
 class ServerError(HepmlError):

@@ -21,11 +21,22 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = os.environ.get("HEPML_REQUIRE_ALL") == "1"
 """Set in continuous integration, where a missing part is a failure and not a skip."""
 
+SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
 SYSTEM_PARTS = {
     "chromium": lambda: shutil.which("chromium"),
     "strace": lambda: shutil.which("strace"),
     "postgresql": lambda: postgresql_program("postgres"),
     "nginx": lambda: shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin"),
+    "containers": lambda: (
+        all(shutil.which(p, path=SYSTEM_PATH) for p in ("buildah", "podman", "runc", "debootstrap"))
+        and os.geteuid() == 0
+    ),
+    # its daemons want root
+    "slurm": lambda: (
+        all(shutil.which(p, path=SYSTEM_PATH) for p in ("slurmctld", "slurmd", "munged"))
+        and os.geteuid() == 0
+    ),
     # it listens on all addresses, so that only root can give it a network of its own
     "xrootd": lambda: shutil.which("xrootd") and os.geteuid() == 0,
 }
@@ -53,7 +64,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         (part,) = marker.args
         if not SYSTEM_PARTS[part]():
-            _absent(f"{part} is not installed (make system-parts installs it)")
+            _absent(f"{part} is not installed (make system-parts, or campaign-parts, installs it)")
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from hepml_tasks.cli.report import report
 from hepml_tasks.cli.run import run
 from hepml_tasks.cli.serve import serve
 from hepml_tasks.cli.spool import spool
+from hepml_tasks.cli.submit import submit
 from hepml_tasks.cli.tasks import tasks
 from hepml_tasks.cli.users import users
 from hepml_tasks.cli.verify import verify
@@ -56,6 +57,7 @@ for command in (
     data,
     register,
     bot,
+    submit,
     spool,
     serve,
     users,

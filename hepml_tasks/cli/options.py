@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from hepml_tasks.openml.connection import Connection
+    from hepml_tasks.running.cluster import Cluster
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -37,6 +39,15 @@ events = click.option(
 seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 n_jobs = click.option(
     "--n-jobs", type=click.IntRange(min=1), help="Processes; one a core by default."
+)
+dask = click.option(
+    "--dask", metavar="ADDRESS", help="A Dask scheduler whose workers fit the folds: tcp://…:8786."
+)
+farm = click.option(
+    "--farm", help="Start workers of our own for it: local, slurm or htcondor; see docs/farms.md."
+)
+workers = click.option(
+    "--workers", type=click.IntRange(min=1), default=2, show_default=True, help="With --farm."
 )
 spool = click.option(
     "--spool",
@@ -71,6 +82,21 @@ def connection(server: str | None, key_file: Path | None) -> Connection | None:
     from hepml_tasks.openml.connection import connect
 
     return connect(server, key_file=key_file)
+
+
+@contextmanager
+def cluster(dask: str | None, farm: str | None, workers: int) -> Iterator[Cluster | None]:
+    """Give the cluster that the options name, if they do."""
+    if dask is not None and farm is not None:
+        raise click.UsageError("--dask is a cluster that runs, --farm starts one: name one of them")
+    if dask is None and farm is None:
+        yield None
+        return
+    from hepml_tasks.running.cluster import connected
+    from hepml_tasks.running.farms import started
+
+    with connected(dask) if dask is not None else started(str(farm), workers) as found:
+        yield found
 
 
 def spool_folder(spool: Path | None) -> Path:

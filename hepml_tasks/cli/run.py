@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @options.events
 @options.seed
 @options.n_jobs
+@options.dask
+@options.farm
+@options.workers
 @options.spool
 @options.server
 @options.key_file
@@ -32,6 +35,9 @@ def run(
     events: int | None,
     seed: int,
     n_jobs: int | None,
+    dask: str | None,
+    farm: str | None,
+    workers: int,
     spool: Path | None,
     server: str | None,
     key_file: Path | None,
@@ -50,15 +56,17 @@ def run(
     chosen = find_flow(flow)
     connection = options.connection(server, key_file)
     loaded = _load(task, connection, split=split, events=events, progress=not as_json)
-    result = api.run(
-        chosen.build(),
-        loaded,
-        name=chosen.name,
-        seed=seed,
-        spool=options.spool_folder(spool),
-        n_jobs=n_jobs,
-        on_fold=options.fold_bar(f"{loaded.name} {flow}"),
-    )
+    with options.cluster(dask, farm, workers) as cluster:
+        result = api.run(
+            chosen.build(),
+            loaded,
+            name=chosen.name,
+            seed=seed,
+            spool=options.spool_folder(spool),
+            n_jobs=n_jobs,
+            dask=None if cluster is None else cluster.client,
+            on_fold=options.fold_bar(f"{loaded.name} {flow}"),
+        )
     scores = result.folder.scores
     told = {"folder": str(result.folder.path), **scores}
     if connection is not None:

@@ -21,6 +21,9 @@ from hepml_tasks.running.folder import RunFolder, write_json, write_parquet
 from hepml_tasks.running.unlabelled import WithoutLabels, check_detector
 from hepml_tasks.splits import Split
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Limits of threads and filters of warnings are a whole process's."""
+
 
 def run_fold(
     estimator: Any,
@@ -66,8 +69,6 @@ def run_fold(
     from sklearn.base import clone
     from threadpoolctl import threadpool_limits
 
-    if threading.current_thread() is not threading.main_thread():  # pragma: no cover
-        raise RunError("a fold runs in the main thread of its process")
     model = clone(estimator)
     regression = np.issubdtype(y.dtype, np.number)
     if unlabelled:
@@ -82,7 +83,7 @@ def run_fold(
         options["sample_weight"] = at_full_luminosity(
             weight[split.train], y[split.train], class_sums
         )
-    with threadpool_limits(threads), warnings.catch_warnings():
+    with _ONE_AT_A_TIME, threadpool_limits(threads), warnings.catch_warnings():
         # an estimator's advice on its own parameters is no business of the run
         warnings.simplefilter("ignore")
         start = time.perf_counter()

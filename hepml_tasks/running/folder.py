@@ -180,8 +180,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write a JSON object as a whole file or not at all."""
+    write_bytes(path, (json.dumps(data, indent=1) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file that was made elsewhere as a whole or not at all."""
     with _writing(path):
-        write_atomically(path, (json.dumps(data, indent=1) + "\n").encode())
+        write_atomically(path, content)
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
