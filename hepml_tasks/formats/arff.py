@@ -52,6 +52,9 @@ _ROWS_AT_ONCE = 16_384
 
 _UNDEFINED = pc.JoinOptions(null_handling="replace", null_replacement="?")
 
+_FIELD = re.compile(
+    rb"""[ \t]*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|([^,\n]*?))[ \t\r]*(,|\n|$)"""
+)
 _PIECE = 8_000_000
 _MOST_VALUES = 1_000
 """Text of more different values is declared a string: it is no class."""
@@ -138,6 +141,8 @@ def _read_rows(body: bytes, header: Header, path: Path, line: int) -> pa.Table:
         return pa.table([pa.array([], t) for t in types], names=columns)
     if body.lstrip()[:1] == b"{":
         raise FormatError(f"{path}: sparse ARFF is not supported; write dense rows")
+    if _has_blanks(body) or (b"'" in body and b'"' in body):
+        body = _FIELD.sub(_plainly, body)
     mark: str | bool = "'" if b"'" in body else '"' if b'"' in body else False
 
     def skip_comments(row: csv.InvalidRow) -> str:
@@ -169,6 +174,19 @@ def _read_rows(body: bytes, header: Header, path: Path, line: int) -> pa.Table:
         if attribute.type == "nominal":
             _check_nominal(column, attribute, path)
     return table
+
+
+def _has_blanks(body: bytes) -> bool:
+    """Whether there may be blanks around fields, which are no part of them."""
+    return any(blank in body for blank in (b", ", b" ,", b",\t", b"\t,", b"\n ", b" \n", b" \r"))
+
+
+def _plainly(field: re.Match[bytes]) -> bytes:
+    """Return a field without blanks around it, and text in the quotes that all have."""
+    single, double, bare, end = field.groups()
+    if double is not None:
+        single = double.replace(b'\\"', b'"').replace(b"'", b"\\'")
+    return (bare if single is None else b"'" + single + b"'") + end
 
 
 def _explain(message: str, attributes: Sequence[Attribute]) -> str:

@@ -40,13 +40,19 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 _ELEMENTWISE = (
     *("abs", "sqrt", "exp", "log", "log10", "log2", "log1p", "expm1", "floor", "ceil", "sign"),
     *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh"),
-    *("arcsinh", "arccosh", "arctanh", "hypot", "minimum", "maximum"),
+    *("arcsinh", "arccosh", "arctanh", "hypot", "pow", "minimum", "maximum"),
 )
 _OF_LISTS = ("sum", "min", "max", "any", "all", "len")
 FUNCTIONS = (*_ELEMENTWISE, *_OF_LISTS, "where", "defined")
 """The functions of numpy that are known, those of a row's list, and ``defined(x)``."""
 
-_NUMBERS_OF_ARGUMENTS = {"arctan2": 2, "hypot": 2, "minimum": 2, "maximum": 2, "where": 3}
+_NUMBERS_OF_ARGUMENTS = {
+    **dict.fromkeys(("arctan2", "hypot", "pow", "minimum", "maximum"), 2),
+    "where": 3,
+}
+_BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor)
+_OF_CPP = {"&&": "and", "||": "or", "!": "not", "::": "a function's name without its class"}
+"""What people write who come from C++, and what stands for it here."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +115,14 @@ def parse(text: str, known: Mapping[str, Any] | list[str], origin: str) -> Expre
         tree = ast.parse(plain, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         problem = getattr(error, "msg", None) or error
-        raise FormatError(f"{where} can't be read ({problem})") from error
+        foreign = next(
+            (sign for sign in _OF_CPP if re.search(rf"{re.escape(sign)}(?!=)", plain)), ""
+        )
+        remedy = f"; for {foreign!r} write {_OF_CPP[foreign]}" if foreign else ""
+        raise FormatError(f"{where} can't be read ({problem}){remedy}") from error
     columns: dict[str, str] = {}
     _check(tree, columns, quoted, where)
+    _check_precedence(tree, plain, where)
     for name in columns.values():
         if name not in known:
             raise FormatError(f"{where}: no column {name!r}{nearest(name, known)}")
@@ -144,6 +155,11 @@ def _check(node: ast.AST, columns: dict[str, str], quoted: Mapping[str, str], wh
             if len(inner) != _NUMBERS_OF_ARGUMENTS.get(name, 1):
                 wanted = _NUMBERS_OF_ARGUMENTS.get(name, 1)
                 raise FormatError(f"{where}: {name} takes {wanted} arguments")
+        case ast.Subscript():
+            raise FormatError(
+                f"{where}: {ast.unparse(node)[:40]!r} is not allowed; a list's first elements"
+                " become columns with --pad (`pad` in a task's file)"
+            )
         case _:
             raise FormatError(
                 f"{where}: {ast.unparse(node)[:40]!r} is not allowed; arithmetic, comparisons,"
@@ -151,6 +167,24 @@ def _check(node: ast.AST, columns: dict[str, str], quoted: Mapping[str, str], wh
             )
     for part in inner:
         _check(part, columns, quoted, where)
+
+
+def _check_precedence(tree: ast.expr, text: str, where: str) -> None:
+    """Refuse ``a > 1 & b > 2``: Python takes ``1 & b`` first, which nobody means."""
+    lines = text.encode().splitlines()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Compare):
+            continue
+        for part in (node.left, *node.comparators):
+            if not (isinstance(part, ast.BinOp) and isinstance(part.op, _BITWISE)):
+                continue
+            before = lines[part.lineno - 1][: part.col_offset].rstrip()
+            after = lines[(part.end_lineno or 1) - 1][part.end_col_offset :].lstrip()
+            if not (before.endswith(b"(") and after.startswith(b")")):
+                raise FormatError(
+                    f"{where}: `&`, `|` and `^` are taken before comparisons; put parentheses"
+                    " around each comparison, such as (a > 1) & (b > 2), or write `and`, `or`"
+                )
 
 
 def evaluate(expression: Expression, arrays: Mapping[str, Any]) -> Any:
@@ -185,6 +219,10 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
             if isinstance(op, ast.Pow) and isinstance(a, int) and isinstance(b, int):
                 # integers of any length would take any time
                 return float(a) ** b
+            if isinstance(a, str) or isinstance(b, str):
+                raise TypeError("there is no arithmetic of text")
+            if isinstance(op, ast.BitXor) and not _are_whole(a, b):
+                raise TypeError("'^' is of bits; write ** for a power")
             return _BINARY[type(op)](a, b)
         case ast.UnaryOp(op=op, operand=operand):
             value = _value(operand, values)
@@ -207,6 +245,14 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
         case ast.Call(func=ast.Name(id=name), args=arguments):
             return _call(name, [_value(a, values) for a in arguments])
     raise AssertionError(ast.dump(node))
+
+
+def _are_whole(*values: Any) -> bool:
+    """Whether there are bits: of whole numbers, or of truth values."""
+    import awkward as ak
+
+    kinds = (str(ak.type(v)) for v in values)
+    return not any("float" in kind for kind in kinds)
 
 
 def _logical_not(value: Any) -> Any:

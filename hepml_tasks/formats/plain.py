@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -87,3 +89,22 @@ def check_names(names: list[str], origin: str) -> None:
         if not name:
             raise FormatError(f"{origin}: column {number} has no name; give it one")
         seen.add(name)
+
+
+def check_no_page(start: bytes, path: Path) -> None:
+    """Check that a file isn't what a server tells people instead of sending it.
+
+    Parameters
+    ----------
+    start : bytes
+        The first bytes of the file.
+    path : Path
+
+    Raises
+    ------
+    FormatError
+        If it is a web page.
+    """
+    text = start[:200].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head")):
+        raise FormatError(f"{path}: is a web page and not a table; fetch the file itself")

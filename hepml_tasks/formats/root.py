@@ -39,6 +39,7 @@ TREE = "events"
 NOTE = "hepml"
 _BASKETS_BYTES = 16_000_000
 _KINDS = "iufb"
+_NEWER = "ROOT::RNTuple"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def open_stream(path: Path, table: TableSpec) -> Iterator[TableStream]:
         If there is no such tree, or a branch is no column.
     """
     with _told(path):
-        file = uproot.open(path)
+        # from the root of the disk: what begins as an address does is none
+        file = uproot.open(path.absolute())
     with file:
         with _told(path):
             tree = _tree(file, table.tree, path)
@@ -138,8 +140,12 @@ def _tree(file: Any, wanted: str | None, path: Path) -> Any:
     trees = [k for k, kind in file.classnames(cycle=False).items() if kind == "TTree"]
     trees = list(dict.fromkeys(trees))
     if not trees:
-        others = ", ".join(sorted(set(file.classnames(cycle=False).values()))) or "nothing"
-        raise FormatError(f"{path}: holds no TTree, but {others}; a table is read from a tree")
+        kinds = sorted(set(file.classnames(cycle=False).values()))
+        others = ", ".join(kinds) or "nothing"
+        remedy = "a table is read from a tree"
+        if _NEWER in kinds:
+            remedy += ", and not from an RNTuple: write a TTree, in uproot with `mktree`"
+        raise FormatError(f"{path}: holds no TTree, but {others}; {remedy}")
     if wanted is None:
         if len(trees) > 1:
             raise FormatError(

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hepml_tasks.errors import FormatError, OutputError
 from hepml_tasks.formats.atomic import atomic_path
+from hepml_tasks.formats.plain import check_no_page
 from hepml_tasks.formats.stream import TableStream, table_of, undefined_as_null
 from hepml_tasks.spec import TableSpec
 
@@ -118,6 +119,8 @@ def open_table(path: Path, table: TableSpec | None = None) -> Iterator[TableStre
         raise FormatError(f"{path}: {format_.name} has the columns' names itself; remove `names`")
     with ExitStack() as stack:
         with _told(path, ending):
+            with path.open("rb") as file:
+                check_no_page(file.read(200), path)
             stream = stack.enter_context(format_.open_stream(path, table))
         read = replace(stream, batches=_read(stream.batches, path, ending))
         yield _taken(undefined_as_null(read), table, format_, str(path))

@@ -22,12 +22,13 @@ from pyarrow import csv
 from hepml_tasks.errors import FormatError
 from hepml_tasks.formats.blocks import in_order, whole_lines
 from hepml_tasks.formats.compressed import Compression, open_to_write, pieces
-from hepml_tasks.formats.plain import check_names, plain_type
+from hepml_tasks.formats.plain import check_names, check_no_page, plain_type
 from hepml_tasks.formats.stream import TableStream
 from hepml_tasks.spec import TableSpec
 
 _FIELD = re.compile(rb'("(?:[^"]|"")*"|[^,\r\n]*)(,|\r?\n|\r|$)')
 _FIELDS_SEEN = 200
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,7 @@ def open_stream(
 
 def _with_header(source: _Source, given: tuple[str, ...]) -> _Source:
     text = next(source.blocks(), b"")
-    start = text[:200].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html")):
-        raise FormatError(f"{source.path}: is a web page and not a table; fetch the file itself")
+    check_no_page(text, source.path)
     try:
         # a header is seldom long: the rest of the block need not be text yet
         reader = python_csv.reader(io.StringIO(text.decode("utf-8", "replace"), newline=""))
@@ -110,12 +109,48 @@ def _with_header(source: _Source, given: tuple[str, ...]) -> _Source:
     if given:
         return _without_header(source, text, names, given)
     check_names(names, f"{source.path}, header")
-    header = text[: len(text) - len(_after(text, reader.line_num))]
-    texts = _quoted_columns(_after(text, reader.line_num), len(names))
-    if len(texts) == len(names) and header.lstrip(b"\xef\xbb\xbf\r\n").startswith(b'"'):
-        # everything is quoted: that says nothing
+    rows = _after(text, reader.line_num)
+    header = text[: len(text) - len(rows)].lstrip(b"\xef\xbb\xbf\r\n")
+    _check_header(names, header, rows, source.path)
+    texts = _quoted_columns(rows, len(names))
+    quoted = header.startswith(b'"') and header.rstrip() != _header_line(names).encode()
+    if len(texts) == len(names) and quoted:
+        # everything is quoted, where that isn't needed: that says nothing
         texts = ()
     return replace(source, names=tuple(names), header_lines=reader.line_num, texts=texts)
+
+
+def _check_header(names: list[str], header: bytes, rows: bytes, path: Path) -> None:
+    """Refuse what is read without an error and is another table than was meant."""
+    if header.startswith(b'"'):
+        # names that were written here, whatever they look like
+        return
+    if _are_values(names):
+        raise FormatError(
+            f"{path}: its first line has numbers and no names; name its columns with --names"
+            " NAME,NAME,… (`names` in a task's file)"
+        )
+    if len(names) == 1:
+        first = rows.lstrip().partition(b"\n")[0].decode("utf-8", "replace").strip()
+        for mark in (";", "\t", "|", None):
+            parts = first.split(mark)
+            alike = 1 < len(parts) == len(names[0].split(mark)) and not first.startswith('"')
+            # text may have spaces in it, numbers have none
+            if alike and (mark is not None or all(map(_is_number, parts))):
+                shown = "spaces" if mark is None else repr(mark)
+                raise FormatError(
+                    f"{path}: its fields stand between {shown} and not between commas; write it"
+                    " with commas (pandas: read_csv(…, sep=…) and to_csv(…, index=False))"
+                )
+
+
+def _are_values(names: list[str]) -> bool:
+    """Whether a line of names is one of numbers: whole ones alone may be names that pandas made."""
+    return all(map(_is_number, names)) and not all(n.strip().lstrip("-").isdigit() for n in names)
+
+
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text.strip()) is not None
 
 
 def _without_header(
@@ -295,9 +330,16 @@ def write_stream(
         return sink.getvalue()
 
     with open_to_write(path, compression, f"{name}.csv") as file:
-        file.write((",".join(map(_quoted, schema.names)) + "\n").encode())
+        file.write((_header_line(schema.names) + "\n").encode())
         for buffer in in_order(text, stream.batches):
             file.write(buffer)
+
+
+def _header_line(names: list[str]) -> str:
+    if _are_values(names):
+        # in quotes they are read as names
+        return ",".join(f'"{name}"' for name in names)
+    return ",".join(map(_quoted, names))
 
 
 def _quoted(name: str) -> str:

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from hepml_tasks import settings
+from hepml_tasks.data.table import load_table
+from hepml_tasks.spec import find_task
 
 
 @pytest.fixture
-def table(hepml, small_task) -> Path:
+def table(small_task) -> Path:
     """Have one table in the cache, and what a killed process left beside it."""
-    assert hepml("tasks", "check", small_task).returncode == 0
+    load_table(find_task(str(small_task)).dataset)
     (path,) = (settings.cache_dir() / "tables").glob("*.parquet")
     path.with_name(f".{path.name}.a1b2c3d4").write_bytes(b"half")
     return path

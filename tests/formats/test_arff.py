@@ -83,6 +83,26 @@ def test_an_integer_column_stays_integer(tmp_path: Path):
     assert file.table["a b"].to_pylist() == ["x", "y z"]
 
 
+def test_blanks_around_fields_and_both_kinds_of_quotes_are_read_as_liac_arff_does(tmp_path: Path):
+    path = tmp_path / "x.arff"
+    path.write_text(
+        """@relation r
+@attribute a string
+@attribute c {"s x", 'b, c'}
+@attribute d numeric
+@data
+"it's, ok" , 's x', 5
+'say "hi"',"s x",\t?
+  plain , 'b, c' , 7\t
+ ? , ?, 3
+"""
+    )
+    with path.open() as file:
+        theirs = liac.load(file)["data"]
+    assert [list(row.values()) for row in read_arff(path).table.to_pylist()] == theirs
+    assert theirs[0] == ["it's, ok", "s x", 5.0]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -104,6 +104,25 @@ def test_a_file_without_a_tree_says_what_it_holds(tmp_path: Path):
         read_table(tmp_path / "t.root")
 
 
+def test_an_rntuple_is_none_and_what_to_do_is_told(tmp_path: Path):
+    with uproot.recreate(tmp_path / "t.root") as file:
+        file.mkrntuple("events", {"x": np.arange(3.0)})
+    with pytest.raises(FormatError, match=r"not from an RNTuple: write a TTree"):
+        read_table(tmp_path / "t.root")
+
+
+@pytest.mark.parametrize("name", ["root:/x/t.root", "https:/x/t.root"])
+def test_a_path_that_begins_as_an_address_is_not_looked_for_elsewhere(
+    zmumu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.chdir(tmp_path)
+    Path(name).parent.mkdir(parents=True)
+    with pytest.raises(FormatError, match="t.root: no such file"):
+        read_table(Path(name))
+    shutil.copy(zmumu, name)
+    assert read_table(Path(name)).num_rows == 2304
+
+
 @pytest.mark.parametrize("name", ["t:events.root", "with space.root"])
 def test_a_path_is_a_path_and_no_address_of_a_tree(zmumu: Path, tmp_path: Path, name: str):
     shutil.copy(zmumu, tmp_path / name)

@@ -9,7 +9,7 @@ from pyarrow import csv, parquet
 
 from hepml_tasks.errors import FormatError
 from hepml_tasks.formats.arff import write_arff
-from hepml_tasks.formats.tables import read_table
+from hepml_tasks.formats.tables import FORMATS, read_table
 
 TABLE = pa.table({"x": [1.5, 2.25], "Label": ["s", "b"]})
 
@@ -40,6 +40,14 @@ def test_a_file_cut_short_is_an_error_and_not_fewer_events(tmp_path: Path, name:
     (tmp_path / name).write_bytes(whole[:-6])
     with pytest.raises(FormatError, match=rf"{name}: can't be read .*is the file whole\?"):
         read_table(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_web_page_instead_of_a_table_is_told(tmp_path: Path, ending: str):
+    path = tmp_path / f"t{ending}"
+    path.write_text("<!DOCTYPE html><html>Sign in</html>")
+    with pytest.raises(FormatError, match="is a web page and not a table; fetch the file itself"):
+        read_table(path)
 
 
 def test_another_ending_is_refused_with_those_that_are_known(tmp_path: Path):

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hepml_tasks.cli import options
 
 
+class _File(click.Path):
+    """A path, and no address: as a path that would be a file of another name."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if "://" in str(value):
+            from hepml_tasks.data.transports import shown
+
+            self.fail(
+                f"{shown(str(value))} is an address and no file of this machine; `hepml data fetch`"
+                " brings it here and says where it is",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(dir_okay=False, path_type=Path))
-@click.argument("target", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("source", metavar="IN", type=_File())
+@click.argument("target", metavar="OUT", type=_File())
 @click.option("--tree", help="The TTree of a ROOT file with several.")
 @click.option("--member", help="The file in a zip archive, the group or dataset of an HDF5 file.")
+@click.option(
+    "--names",
+    metavar="NAME,NAME,…",
+    help="The names of all columns of a CSV file that has no line with them.",
+)
 @click.option(
     "--column",
     "columns",
@@ -30,6 +58,7 @@ def convert(
     target: Path,
     tree: str | None,
     member: str | None,
+    names: str | None,
     columns: tuple[str, ...],
     select: str | None,
     flatten: bool,
@@ -55,6 +84,7 @@ def convert(
     table = TableSpec(
         tree=tree or None,
         member=member or None,
+        names=_names(names),
         columns=_expressions(columns),
         selection=select or None,
         flatten=flatten,
@@ -68,6 +98,14 @@ def convert(
     click.echo(f"{target}: {done.rows} rows, {len(done.columns)} columns")
     for what, number in done.left_out.items():
         click.echo(f"left out, as asked for: {number} {what}", err=True)
+
+
+def _names(told: str | None) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in told.split(",")) if told else ()
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise click.UsageError(f"--names has {name!r} twice; each column has its own")
+    return names
 
 
 def _expressions(columns: tuple[str, ...]) -> dict[str, str]:

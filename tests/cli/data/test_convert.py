@@ -64,6 +64,13 @@ def test_roles_are_kept_where_the_format_can(hepml, tmp_path: Path):
     assert found.equals(table)
 
 
+def test_a_csv_file_without_names_gets_them(hepml, tmp_path: Path):
+    (tmp_path / "in.csv").write_text("1.0e+00,0.5\n0.0e+00,1.5\n")
+    done = hepml("data", "convert", tmp_path / "in.csv", tmp_path / "o.h5", "--names", "label, pt")
+    assert done.returncode == 0, done.stderr
+    assert read_table(tmp_path / "o.h5").to_pydict() == {"label": [1.0, 0.0], "pt": [0.5, 1.5]}
+
+
 @pytest.mark.parametrize(
     ("table", "ending", "problem"),
     [
@@ -106,6 +113,9 @@ def test_what_would_be_lost_is_refused_and_nothing_is_written(
         (["in.csv", "out.h5", "--column", "y=x.real"], 1, "is not allowed"),
         (["in.csv", "folder/no/x.h5"], 1, "can't be written"),
         (["in.csv", "in.csv"], 1, "in.csv: is the file to read"),
+        (["root://eospublic.cern.ch//x.root", "o.h5"], 2, "is an address and no file"),
+        (["in.csv", "https://zenodo.org/o.h5"], 2, "is an address and no file"),
+        (["in.csv", "out.h5", "--names", "a,b,a"], 2, "--names has 'a' twice"),
     ],
 )
 def test_what_was_typed_wrongly_is_told_in_one_line(
