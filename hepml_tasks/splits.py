@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,15 +28,20 @@ class Split:
         From 0.
     train, test : ndarray of int64
         Row numbers in the dataset, ascending and disjoint.
+    sample : int
+        Of a learning curve: the place of this training set among the fold's growing ones, from 0.
     """
 
     repeat: int
     fold: int
     train: Rows
     test: Rows
+    sample: int = 0
 
 
-def stratified_kfold(y: npt.ArrayLike, folds: int, seed: int) -> list[tuple[Rows, Rows]]:
+def stratified_kfold(
+    y: npt.ArrayLike, folds: int, seed: int, *, small_classes: bool = False
+) -> list[tuple[Rows, Rows]]:
     """Split rows into folds with the classes in equal shares.
 
     Parameters
@@ -46,6 +52,9 @@ def stratified_kfold(y: npt.ArrayLike, folds: int, seed: int) -> list[tuple[Rows
         At least 2.
     seed : int
         Equal seeds give the folds of scikit-learn's shuffled `StratifiedKFold`.
+    small_classes : bool
+        Let a class have fewer events than there are folds: some tests lack it then. One class
+        at least has enough.
 
     Returns
     -------
@@ -59,12 +68,15 @@ def stratified_kfold(y: npt.ArrayLike, folds: int, seed: int) -> list[tuple[Rows
     from sklearn.model_selection import StratifiedKFold
 
     y = np.asarray(y)
-    _check_classes(y, folds)
+    _check_classes(y, folds, largest=small_classes)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    return [
-        (np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
-        for train, test in splitter.split(np.zeros((len(y), 1)), y)
-    ]
+    with warnings.catch_warnings():
+        # of a small class scikit-learn warns, which was asked for
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [
+            (np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
+            for train, test in splitter.split(np.zeros((len(y), 1)), y)
+        ]
 
 
 def stratified_holdout(y: npt.ArrayLike, fraction: float, seed: int) -> tuple[Rows, Rows]:
@@ -174,12 +186,13 @@ def _check_number(events: int, needed: int) -> None:
         raise DataError(f"{events} events are too few for {needed} parts; use fewer folds")
 
 
-def _check_classes(y: npt.NDArray[np.generic], needed: int) -> None:
+def _check_classes(y: npt.NDArray[np.generic], needed: int, *, largest: bool = False) -> None:
+    """Check that the smallest class, or only the largest, has enough events."""
     labels, counts = np.unique(y, return_counts=True)
-    if counts.min() < needed:
-        label = labels[counts.argmin()]
+    which = counts.argmax() if largest else counts.argmin()
+    if counts[which] < needed:
         raise DataError(
-            f"class {label!s} has {counts.min()} events, too few for {needed} parts;"
+            f"class {labels[which]!s} has {counts[which]} events, too few for {needed} parts;"
             " use fewer folds or more events"
         )
 
@@ -198,10 +211,27 @@ def splits_sha256(splits: Sequence[Split]) -> str:
     """
     digest = hashlib.sha256()
     for split in splits:
-        head = (split.repeat, split.fold, len(split.train), len(split.test))
+        head: tuple[int, ...] = (split.repeat, split.fold, len(split.train), len(split.test))
+        if split.sample:  # else the checksum is that from before there were samples
+            head = (*head, split.sample)
         for rows in (head, split.train, split.test):
             digest.update(np.asarray(rows, dtype="<i8").tobytes())
     return digest.hexdigest()
+
+
+def is_curve(splits: Iterable[Split]) -> bool:
+    """Say whether splits are those of a learning curve, with several training sets a fold."""
+    return any(split.sample for split in splits)
+
+
+def last_samples(splits: Iterable[Split]) -> list[Split]:
+    """Keep of each fold the split that trains on all of its rows, the end of a learning curve."""
+    last: dict[tuple[int, int], Split] = {}
+    for split in splits:
+        key = (split.repeat, split.fold)
+        if key not in last or split.sample > last[key].sample:
+            last[key] = split
+    return list(last.values())
 
 
 _ATTRIBUTES = (
@@ -210,6 +240,7 @@ _ATTRIBUTES = (
     Attribute("repeat", "numeric"),
     Attribute("fold", "numeric"),
 )
+_SAMPLE = Attribute("sample", "numeric")
 
 
 def write_split_arff(
@@ -221,8 +252,10 @@ def write_split_arff(
     ----------
     path : path-like
     splits : sequence of Split
+        Those of a learning curve get a further column, ``sample``.
     relation : str
     """
+    attributes = (*_ATTRIBUTES, _SAMPLE) if is_curve(splits) else _ATTRIBUTES
     parts = [
         pa.table(
             {
@@ -230,12 +263,13 @@ def write_split_arff(
                 "rowid": pa.array(rows, pa.int64()),
                 "repeat": pa.array(np.full(len(rows), split.repeat)),
                 "fold": pa.array(np.full(len(rows), split.fold)),
+                "sample": pa.array(np.full(len(rows), split.sample)),
             }
-        )
+        ).select([a.name for a in attributes])
         for split in splits
         for kind, rows in (("TRAIN", split.train), ("TEST", split.test))
     ]
-    write_arff(pa.concat_tables(parts), path, relation=relation, attributes=_ATTRIBUTES)
+    write_arff(pa.concat_tables(parts), path, relation=relation, attributes=attributes)
 
 
 def read_split_arff(path: str | os.PathLike[str]) -> list[Split]:
@@ -255,12 +289,16 @@ def read_split_arff(path: str | os.PathLike[str]) -> list[Split]:
     row = table[names["rowid"]].to_numpy().astype(np.int64)
     repeat = table[names["repeat"]].to_numpy().astype(np.int64)
     fold = table[names["fold"]].to_numpy().astype(np.int64)
+    sample = np.zeros_like(fold)
+    if "sample" in names:
+        sample = table[names["sample"]].to_numpy().astype(np.int64)
     splits = []
-    for r, f in sorted({(int(a), int(b)) for a, b in zip(repeat, fold, strict=True)}):
-        here = (repeat == r) & (fold == f)
+    cells = zip(repeat.tolist(), fold.tolist(), sample.tolist(), strict=True)
+    for r, f, s in sorted(set(cells)):
+        here = (repeat == r) & (fold == f) & (sample == s)
         train, test = np.sort(row[here & ~is_test]), np.sort(row[here & is_test])
         both = np.intersect1d(train, test)
         if len(both):
             raise FormatError(f"{path}: row {both[0]} trains and is tested in repeat {r}, fold {f}")
-        splits.append(Split(r, f, train, test))
+        splits.append(Split(r, f, train, test, s))
     return splits

@@ -12,6 +12,8 @@ from hepml_tasks.errors import DataError, FormatError
 from hepml_tasks.splits import (
     Split,
     by_column,
+    is_curve,
+    last_samples,
     read_split_arff,
     stratified_holdout,
     stratified_kfold,
@@ -67,6 +69,35 @@ def test_an_official_split_whose_mark_is_nowhere_says_what_the_column_holds():
 def test_a_class_that_is_too_small_for_the_folds_is_named():
     with pytest.raises(DataError, match="class s has 3 events, too few for 5 parts"):
         stratified_kfold(np.array(["b"] * 20 + ["s"] * 3), 5, 0)
+
+
+def test_a_class_may_be_too_small_where_that_is_asked_for():
+    y = np.array(["b"] * 20 + ["s"] * 3)
+    parts = stratified_kfold(y, 5, 0, small_classes=True)
+    assert np.array_equal(np.sort(np.concatenate([test for _, test in parts])), np.arange(23))
+    with pytest.raises(DataError, match="class b has 20 events, too few for 30 parts"):
+        stratified_kfold(y, 30, 0, small_classes=True)
+
+
+def test_a_learning_curve_comes_back_with_its_samples_and_ends_with_the_last(tmp_path: Path):
+    curve = [
+        Split(0, fold, np.arange(2, size), np.array([fold]), sample)
+        for fold in (0, 1)
+        for sample, size in enumerate((4, 6, 9))
+    ]
+    write_split_arff(tmp_path / "splits.arff", curve)
+    back = read_split_arff(tmp_path / "splits.arff")
+    assert [(s.fold, s.sample, len(s.train)) for s in back] == [
+        (0, 0, 2),
+        (0, 1, 4),
+        (0, 2, 7),
+        (1, 0, 2),
+        (1, 1, 4),
+        (1, 2, 7),
+    ]
+    assert [(s.fold, s.sample) for s in last_samples(back)] == [(0, 2), (1, 2)]
+    assert is_curve(back)
+    assert not is_curve(curve[:1])
 
 
 def test_a_splits_file_comes_back_as_it_was_written(tmp_path: Path):

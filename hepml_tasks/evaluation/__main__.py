@@ -19,7 +19,7 @@ from hepml_tasks.evaluation.evaluate import Truth, evaluate
 from hepml_tasks.evaluation.predictions import check_against_splits, read_predictions
 from hepml_tasks.evaluation.truth import read_truth
 from hepml_tasks.spec import EvaluationSpec, from_mapping
-from hepml_tasks.splits import Split, read_split_arff
+from hepml_tasks.splits import Split, is_curve, last_samples, read_split_arff
 
 
 def main() -> None:
@@ -34,8 +34,9 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     """Evaluate one job; an error becomes part of the answer."""
     try:
         spec = from_mapping(job["spec"], EvaluationSpec, origin="evaluation spec")
-        predictions = read_predictions(Path(job["predictions"]), spec)
-        check_against_splits(predictions, _splits(job["splits"]), origin="predictions")
+        splits = _splits(job["splits"])
+        predictions = read_predictions(Path(job["predictions"]), spec, curve=is_curve(splits))
+        check_against_splits(predictions, last_samples(splits), origin="predictions")
         truth = _truth(job["dataset"], json.dumps(job["spec"], sort_keys=True))
         return {"job": job.get("job"), **evaluate(predictions, truth, spec).to_json()}
     except (HepmlError, OSError, MemoryError) as error:

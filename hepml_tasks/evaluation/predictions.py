@@ -42,7 +42,7 @@ class Predictions:
     score: npt.NDArray[np.float64] | None
 
 
-def read_predictions(path: Path, spec: EvaluationSpec) -> Predictions:
+def read_predictions(path: Path, spec: EvaluationSpec, *, curve: bool = False) -> Predictions:
     """Read the predictions file of an OpenML run.
 
     Parameters
@@ -52,6 +52,9 @@ def read_predictions(path: Path, spec: EvaluationSpec) -> Predictions:
         ``confidence.CLASS``.
     spec : EvaluationSpec
         Of the task; the confidence in its positive class is the score.
+    curve : bool
+        Whether the task is a learning curve, of which the end counts: the predictions by each
+        fold's last sample.
 
     Raises
     ------
@@ -59,10 +62,25 @@ def read_predictions(path: Path, spec: EvaluationSpec) -> Predictions:
         Name the file and the column.
     """
     table = read_arff(path).table
+    if curve:
+        table = _by_last_samples(table, origin=str(path))
     if "row_id" in table.column_names:
         names = ["row" if n == "row_id" else n for n in table.column_names]
         table = table.rename_columns(names)
     return from_table(table, spec, origin=str(path))
+
+
+def _by_last_samples(table: pa.Table, *, origin: str) -> pa.Table:
+    for column in ("repeat", "fold", "sample"):
+        if column not in table.column_names:
+            raise RunError(f"{origin}: column {column!r} is missing")
+    keys = [_numbers(table, name, origin) for name in ("repeat", "fold")]
+    sample = _numbers(table, "sample", origin)
+    _, folds = np.unique(np.column_stack(keys), axis=0, return_inverse=True)
+    folds = folds.reshape(-1)
+    last = np.full(int(folds.max(initial=0)) + 1, -np.inf)
+    np.maximum.at(last, folds, sample)
+    return table.filter(pa.array(sample == last[folds]))
 
 
 def from_table(table: pa.Table, spec: EvaluationSpec, *, origin: str) -> Predictions:

@@ -1,7 +1,8 @@
 """ARFF, the format in which OpenML keeps datasets, splits and predictions.
 
-Format: the attribute-relation file format of Weka (dense rows only), plain ASCII when written
-here, parsed by Arrow's CSV reader and written by Arrow's string kernels.
+Format: the attribute-relation file format of Weka. Dense and sparse rows are read, dense ones
+written, in plain ASCII. Dense rows are parsed by Arrow's CSV reader and written by its string
+kernels.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from hepml_tasks.formats.arff_header import (
     read_header,
     render_header,
 )
+from hepml_tasks.formats.arff_sparse import is_sparse, read_sparse_rows
 from hepml_tasks.formats.blocks import in_order, whole_lines
 from hepml_tasks.formats.notes import as_written, note_of, read_note, restored
 from hepml_tasks.formats.plain import check_exact, check_names, plain_type
@@ -62,15 +64,16 @@ _MOST_VALUES = 1_000
 
 @dataclass(frozen=True)
 class ArffFile:
-    """A whole file: its relation's name, its attributes, its rows."""
+    """A whole file: its relation's name, its attributes, its rows, and how these are written."""
 
     relation: str
     attributes: tuple[Attribute, ...]
     table: pa.Table
+    sparse: bool = False
 
 
 def read_arff(path: str | os.PathLike[str]) -> ArffFile:
-    """Read a dense ARFF file.
+    """Read an ARFF file.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ def read_arff(path: str | os.PathLike[str]) -> ArffFile:
     Raises
     ------
     FormatError
-        If the header or a row isn't dense ARFF: the message names file and line.
+        If the header or a row isn't ARFF: the message names file and line.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -97,12 +100,13 @@ def read_arff(path: str | os.PathLike[str]) -> ArffFile:
         header.relation,
         header.attributes,
         table.rename_columns([a.name for a in header.attributes]),
+        sparse=is_sparse(body),
     )
 
 
 @contextmanager
 def open_stream(path: Path, table: TableSpec) -> Iterator[TableStream]:
-    """Open a dense ARFF file.
+    """Open an ARFF file.
 
     Parameters
     ----------
@@ -139,8 +143,10 @@ def _read_rows(body: bytes, header: Header, path: Path, line: int) -> pa.Table:
     columns = [str(i) for i in range(len(attributes))]
     if not body.strip():
         return pa.table([pa.array([], t) for t in types], names=columns)
-    if body.lstrip()[:1] == b"{":
-        raise FormatError(f"{path}: sparse ARFF is not supported; write dense rows")
+    if is_sparse(body):
+        table = read_sparse_rows(body, attributes, types, path, line)
+        _check_all_nominal(table, attributes, path)
+        return table
     if _has_blanks(body) or (b"'" in body and b'"' in body):
         body = _FIELD.sub(_plainly, body)
     mark: str | bool = "'" if b"'" in body else '"' if b'"' in body else False
@@ -170,9 +176,7 @@ def _read_rows(body: bytes, header: Header, path: Path, line: int) -> pa.Table:
         raise FormatError(
             f"{path}: {_explain(str(error), attributes)} (rows start at line {line})"
         ) from error
-    for column, attribute in zip(table.columns, attributes, strict=True):
-        if attribute.type == "nominal":
-            _check_nominal(column, attribute, path)
+    _check_all_nominal(table, attributes, path)
     return table
 
 
@@ -195,6 +199,12 @@ def _explain(message: str, attributes: Sequence[Attribute]) -> str:
         name = attributes[int(column[1])].name
         return f"column {name!r}: {message.split(':', 1)[-1].strip().splitlines()[0]}"
     return message.splitlines()[0]
+
+
+def _check_all_nominal(table: pa.Table, attributes: Sequence[Attribute], path: Path) -> None:
+    for column, attribute in zip(table.columns, attributes, strict=True):
+        if attribute.type == "nominal":
+            _check_nominal(column, attribute, path)
 
 
 def _check_nominal(column: pa.ChunkedArray, attribute: Attribute, path: Path) -> None:

@@ -115,7 +115,7 @@ def _parse_attribute(line: str, path: Path, number: int) -> tuple[Attribute, pa.
     if not match:
         raise FormatError(f"{path}, line {number}: no name and type in {line[:60]!r}")
     single, double, bare, declared = match.groups()
-    name = bare if bare is not None else _unescape(single if single is not None else double)
+    name = bare if bare is not None else unescape(single if single is not None else double)
     declared = declared.strip()
     if declared.startswith("{"):
         if not declared.endswith("}"):
@@ -139,18 +139,19 @@ def _split_values(text: str) -> list[str]:
         if not match:
             break
         single, double, bare, _ = match.groups()
-        values.append(bare if bare is not None else _unescape(single or double or ""))
+        values.append(bare if bare is not None else unescape(single or double or ""))
         position = match.end()
     return values
 
 
 def _unquote(text: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
-        return _unescape(text[1:-1])
+        return unescape(text[1:-1])
     return text
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """Read the text between quotes, where a backslash stands before what would end it."""
     return re.sub(r"\\(.)", r"\1", text)
 
 

@@ -21,7 +21,7 @@ from hepml_tasks.openml.details import ERROR_SUFFIX, lineage_tag, parse_details
 from hepml_tasks.openml.tags import tags_of
 from hepml_tasks.running.task import Task, load_task
 from hepml_tasks.spec import EvaluationSpec, find_task, from_mapping, task_names, to_mapping
-from hepml_tasks.splits import Split, read_split_arff
+from hepml_tasks.splits import Split, is_curve, last_samples, read_split_arff
 
 # run_details has six digits of a value and three of its uncertainty
 _DETAILS_RELATIVE = {VALUE: 6e-6, UNCERTAINTY: 6e-3}
@@ -66,10 +66,12 @@ def fetch_run(
     inputs = {i["@name"]: i for i in as_list(task["oml:input"])}
     dataset_id = int(inputs["source_data"]["oml:data_set"]["oml:data_set_id"])
     procedure = inputs["estimation_procedure"]["oml:estimation_procedure"]
+    splits = _splits(connection, procedure["oml:data_splits_url"])
+    curve, url = is_curve(splits), files["predictions"]
     return Evidence(
         name=f"run {run_id} of {connection.root}",
-        predictions=_predictions(connection, run_id, files["predictions"], chosen),
-        splits=_splits(connection, procedure["oml:data_splits_url"]),
+        predictions=_predictions(connection, run_id, url, chosen, curve=curve),
+        splits=last_samples(splits),
         truth=_truth(connection, dataset_id, json.dumps(to_mapping(chosen), sort_keys=True)),
         spec=chosen,
         claims=tuple(_claims(connection, run_id, run)),
@@ -103,12 +105,12 @@ def _tagged_task(connection: Connection, task_id: int) -> Task | None:
 
 
 def _predictions(
-    connection: Connection, run_id: int, url: str, spec: EvaluationSpec
+    connection: Connection, run_id: int, url: str, spec: EvaluationSpec, *, curve: bool
 ) -> Predictions:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"predictions of run {run_id}.arff"
         connection.download(url, path)
-        return read_predictions(path, spec)
+        return read_predictions(path, spec, curve=curve)
 
 
 # Several runs are usually of one task: what belongs to the task is fetched once.
@@ -149,6 +151,8 @@ def _claims(connection: Connection, run_id: int, run: Mapping[str, Any]) -> Iter
 
 def _claims_of_uploader(claims: list[Mapping[str, Any]]) -> Iterator[Claim]:
     for claim in claims:
+        if "sample" in claim:  # of a learning curve's inner samples
+            continue
         place = _place(claim["repeat"], claim["fold"])
         yield Claim(claim["measure"], place, _float(claim["value"]), "the uploader's claims")
 

@@ -23,8 +23,8 @@ from hepml_tasks.server.database import (
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.filters import Codes, Filters, parse_filters, tagged
 from hepml_tasks.server.forms import user_name
+from hepml_tasks.server.measures import TYPES
 from hepml_tasks.server.tagging import tags_of
-from hepml_tasks.server.tasks import TYPES
 from hepml_tasks.server.xml import Node, node, optional
 
 router = APIRouter()

@@ -10,10 +10,16 @@ from hepml_tasks.server.context import Root, Server, answer, get_file
 from hepml_tasks.server.database import Dataset, Task
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.filters import Codes, parse_filters, tagged
-from hepml_tasks.server.measures import PROCEDURES, flag
+from hepml_tasks.server.measures import (
+    CLUSTERING,
+    LEARNING_CURVE,
+    PROCEDURES,
+    REGRESSION,
+    TYPES,
+    flag,
+)
 from hepml_tasks.server.tagging import tags_of
-from hepml_tasks.server.tasks import TYPES
-from hepml_tasks.server.xml import Node, node
+from hepml_tasks.server.xml import Node, node, optional
 
 router = APIRouter()
 files_router = APIRouter()
@@ -28,9 +34,8 @@ def describe_task(task_id: int, server: Server, root: Root) -> Response:
             raise Refused(151)
         dataset = session.get_one(Dataset, task.dataset_id)
         tags = tags_of(session, "task", task_id)
-    data_set = node(
-        "data_set", node("data_set_id", dataset.id), node("target_feature", task.target)
-    )
+    target = optional("target_feature", task.target or None)
+    data_set = node("data_set", node("data_set_id", dataset.id), target)
     measures = node("evaluation_measures", node("evaluation_measure", task.measure))
     return answer(
         node(
@@ -68,11 +73,16 @@ def _procedure(task: Task, root: str) -> Node:
 
 
 def _predictions(type_id: int) -> Node:
-    columns = {"repeat": "integer", "fold": "integer", "row_id": "integer"}
-    if type_id == 1:
-        columns |= {"confidence.classname": "numeric", "prediction": "string"}
-    else:
+    columns = {"repeat": "integer", "fold": "integer"}
+    if type_id == LEARNING_CURVE:
+        columns["sample"] = "integer"
+    columns["row_id"] = "integer"
+    if type_id == REGRESSION:
         columns["prediction"] = "numeric"
+    elif type_id == CLUSTERING:
+        columns["cluster"] = "numeric"
+    else:
+        columns |= {"confidence.classname": "numeric", "prediction": "string"}
     features = (node("feature", None, name=name, type=kind) for name, kind in columns.items())
     return node("predictions", node("format", "ARFF"), features)
 
@@ -130,7 +140,7 @@ def _listed(task: Task, dataset: Dataset, qualities: list[Node], tags: list[str]
         "estimation_procedure": task.procedure_id,
         "evaluation_measures": task.measure,
         "source_data": dataset.id,
-        "target_feature": task.target,
+        "target_feature": task.target or None,
     }
     return node(
         "task",

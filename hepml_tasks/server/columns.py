@@ -20,10 +20,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Contents:
-    """A dataset's columns, in order, and its qualities."""
+    """A dataset's columns, in order, its qualities, and whether its rows are sparse."""
 
     columns: tuple[Column, ...]
     qualities: dict[str, float]
+    sparse: bool
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ def describe(path: Path, targets: Collection[str]) -> Contents:
         qualities["PercentageOfMissingValues"] = 100 * missing / (rows * len(columns))
         qualities["Dimensionality"] = len(columns) / rows
     qualities |= _classes(table, columns, targets)
-    return Contents(columns, qualities)
+    return Contents(columns, qualities, file.sparse)
 
 
 def _rows_with_nulls(table: Any) -> int:

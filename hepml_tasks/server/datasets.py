@@ -56,6 +56,9 @@ FIELDS = {
     "warning": Field(ascii=True, longest=1024),
     "md5_checksum": Field(longest=64, pattern=SYSTEM),
 }
+_FORMATS = {"arff": False, "sparse_arff": True}
+"""The formats that are taken, and whether their rows are sparse."""
+
 MANY = ("creator", "contributor", "ignore_attribute")
 ECHOED = (
     "description",
@@ -88,10 +91,14 @@ def publish(server: Server, form: PostedForm, user: PostingUser) -> Response:
         check(description, FIELDS)
     except FormatError as error:
         raise Refused(131, str(error)) from error
-    if (text(description, "format") or "").strip().casefold() != "arff":
+    sparse = _FORMATS.get((text(description, "format") or "").strip().casefold())
+    if sparse is None:
         raise Refused(133, f"format: {text(description, 'format')}")
     blob = _data_file(server, form, text(description, "url"))
     contents, roles = examine(description, blob.path)
+    if contents.qualities["NumberOfInstances"] and contents.sparse != sparse:
+        found = "sparse" if contents.sparse else "dense"
+        raise Refused(145, f"Arff error in dataset: format and rows differ, the rows are {found}")
     with server.database.write() as session:
         dataset_id = insert_dataset(session, description, user, blob, contents, roles)
     return answer(node("upload_data_set", node("id", dataset_id)))

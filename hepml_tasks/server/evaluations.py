@@ -168,7 +168,7 @@ def claimed(claims: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     overall: dict[str, float] = {}
     folds: dict[str, list[float]] = {}
     for claim in claims:
-        if claim["value"] is None:
+        if claim["value"] is None or "sample" in claim:
             continue
         if claim["fold"] is None:
             overall[claim["measure"]] = claim["value"]

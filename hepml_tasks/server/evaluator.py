@@ -18,8 +18,7 @@ from hepml_tasks.pages.model import plain_json
 from hepml_tasks.server.context import Services, get_file
 from hepml_tasks.server.database import Dataset, Evaluation, Feature, Run, RunFile, Task, now
 from hepml_tasks.server.hidden import what_is_told, with_truth
-from hepml_tasks.server.measures import PROCEDURES
-from hepml_tasks.server.tasks import REGRESSION
+from hepml_tasks.server.measures import PROCEDURES, REGRESSION
 from hepml_tasks.server.worker import Worker, WorkerDied, WorkerTooSlow
 from hepml_tasks.spec import TaskType
 
@@ -233,13 +232,14 @@ def _evaluations(run_id: int, result: Mapping[str, Any]) -> Iterable[Evaluation]
 def differing(claims: Iterable[Mapping[str, Any]], evaluations: Iterable[Evaluation]) -> list[str]:
     """Give the measures in which a claim is not what the server found, in order of claiming.
 
-    Measures that the server doesn't compute, such as times, can't differ.
+    Measures that the server doesn't compute, such as times, can't differ; nor can those of a
+    learning curve's samples.
     """
     found = {(e.measure, e.repeat, e.fold): e.value for e in evaluations}
     differs: dict[str, None] = {}
     for claim in claims:
         key = (claim["measure"], claim["repeat"], claim["fold"])
-        if key not in found:
+        if key not in found or "sample" in claim:
             continue
         if not agree(claim["value"], found[key]):
             differs[claim["measure"]] = None

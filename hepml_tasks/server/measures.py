@@ -88,6 +88,16 @@ PRODUCTION_MEASURES = (
 )
 
 
+CLASSIFICATION, REGRESSION, LEARNING_CURVE, CLUSTERING = 1, 2, 3, 5
+TYPES = {
+    CLASSIFICATION: "Supervised Classification",
+    REGRESSION: "Supervised Regression",
+    LEARNING_CURVE: "Learning Curve",
+    CLUSTERING: "Clustering",
+}
+"""The types of task that the client can make, with production's numbers and names."""
+
+
 @dataclass(frozen=True)
 class Procedure:
     """How a task's rows are split.
@@ -171,7 +181,12 @@ PROCEDURES = {
         Procedure(10, 2, "Leave one out", "leaveoneout", repeats=1, stratified=False),
         Procedure(11, 2, "10% Holdout set", "holdout", repeats=1, percentage=33, stratified=False),
         Procedure(12, 2, "33% Holdout set", "holdout", repeats=1, percentage=33, stratified=False),
+        Procedure(13, 3, "10-fold Learning Curve", _CV, repeats=1, folds=10, stratified=True),
+        Procedure(
+            14, 3, "10 times 10-fold Learning Curve", _CV, repeats=10, folds=10, stratified=True
+        ),
         Procedure(16, 1, "Custom Holdout", _CUSTOM, repeats=1, folds=1, stratified=False),
+        Procedure(17, 5, "50 times Clustering", "testontrainingdata", repeats=50),
         Procedure(
             23,
             1,

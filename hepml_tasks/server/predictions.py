@@ -42,10 +42,12 @@ def check_predictions(path: Path, splits: Path, labels: Sequence[str] | None) ->
     except FormatError as error:
         raise FormatError(str(error).replace(str(path), "the file")) from error
     names = table.column_names
-    for name in (*_INDEX, "prediction"):
+    tested = tested_rows(splits)
+    index = (*_INDEX, "sample") if tested.samples > 1 else _INDEX
+    for name in (*index, "prediction"):
         if names.count(name) != 1:
             raise FormatError(f"column {name!r} must be there exactly once")
-    _check_rows(table, tested_rows(splits))
+    _check_rows(table, tested)
     if labels is None:
         _finite(table, "prediction")
         return
@@ -85,14 +87,19 @@ def _check_rows(table: pa.Table, tested: TestRows) -> None:
     import numpy as np
 
     repeat, fold, row = (_integers(table, name) for name in _INDEX)
+    curve = tested.samples > 1
+    sample = _integers(table, "sample") if curve else np.zeros_like(fold)
 
     def where(index: int) -> str:
-        return f"row_id {row[index]} in repeat {repeat[index]}, fold {fold[index]}"
+        which = f", sample {sample[index]}" if curve else ""
+        return f"row_id {row[index]} in repeat {repeat[index]}, fold {fold[index]}{which}"
 
-    outside = np.flatnonzero((fold >= tested.folds) | (row >= tested.rows))
+    outside = np.flatnonzero(
+        (fold >= tested.folds) | (sample >= tested.samples) | (row >= tested.rows)
+    )
     if len(outside):
         raise FormatError(f"{where(int(outside[0]))} is not in the task's test split")
-    keys = tested.key(repeat, fold, row)
+    keys = tested.key(repeat, fold, sample, row)
     order = np.argsort(keys, kind="stable")
     given = keys[order]
     twice = np.flatnonzero(np.diff(given) == 0)
@@ -104,9 +111,11 @@ def _check_rows(table: pa.Table, tested: TestRows) -> None:
     if len(given) < len(tested.keys):
         first = int(np.setdiff1d(tested.keys, given, assume_unique=True)[0])
         rest, missing_row = divmod(first, tested.rows)
+        rest, missing_sample = divmod(rest, tested.samples)
+        which = f", sample {missing_sample}" if curve else ""
         raise FormatError(
             f"{len(tested.keys) - len(given)} tested rows have no prediction, the first is row_id "
-            f"{missing_row} in repeat {rest // tested.folds}, fold {rest % tested.folds}"
+            f"{missing_row} in repeat {rest // tested.folds}, fold {rest % tested.folds}{which}"
         )
 
 

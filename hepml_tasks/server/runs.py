@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,7 +20,7 @@ from hepml_tasks.server.database import Evaluation, Feature, Flow, Run, RunFile,
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.forms import DeletingUser, Form, PostedForm, PostingUser
 from hepml_tasks.server.hidden import count_submission
-from hepml_tasks.server.measures import known_measures
+from hepml_tasks.server.measures import CLUSTERING, REGRESSION, known_measures
 from hepml_tasks.server.predictions import check_predictions
 from hepml_tasks.server.security import require_owner
 from hepml_tasks.server.setups import Given, find_or_add, read_settings, resolve
@@ -93,12 +93,13 @@ class Claim:
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values for storing."""
-        return {
+        plain = {
             "measure": self.measure,
             "repeat": self.repeat,
             "fold": self.fold,
             "value": self.value,
         }
+        return plain if self.sample is None else {**plain, "sample": self.sample}
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,13 @@ def _accept(
     task = session.get(Task, int(text(description, "task_id") or 0))
     if task is None:
         raise Refused(204)
+    if task.type_id == CLUSTERING:
+        raise Refused(210, "clustering is not scored here, so that its runs are not taken")
     splits = server.files.path(get_file(session, task.splits_id))
-    _check_claims(claims, tested_rows(splits))
+    tested = tested_rows(splits)
+    _check_claims(claims, tested)
+    if tested.samples == 1:
+        claims = [replace(claim, sample=None) for claim in claims]
     files = {
         name: (file.filename or name, server.files.add(file.file, _suffix(file.filename)))
         for name, file in form.files.items()
@@ -208,9 +214,8 @@ def _accept(
             if name == "trace":
                 check_trace(files[name][1].path)
             else:
-                check_predictions(
-                    files[name][1].path, splits, labels if task.type_id == 1 else None
-                )
+                classes = None if task.type_id == REGRESSION else labels
+                check_predictions(files[name][1].path, splits, classes)
         except FormatError as error:
             raise Refused(209, f"Arff error in {name} file: {error}") from error
     return _Upload(description, flow, task, given, values, claims, files)
@@ -242,7 +247,8 @@ def _is_legal(claim: Claim, tested: TestRows) -> bool:
         return claim.sample is None
     if claim.repeat is None or claim.fold is None:
         return False
-    return (claim.repeat, claim.fold) in tested.cells and claim.sample in {None, 0}
+    known = (claim.repeat, claim.fold) in tested.cells
+    return known and (claim.sample is None or claim.sample < tested.samples)
 
 
 def _insert(session: Session, upload: _Upload, user: User) -> int:

@@ -6,10 +6,10 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hepml_tasks.errors import DataError, FormatError
-from hepml_tasks.server.measures import Procedure
+from hepml_tasks.server.measures import CLUSTERING, LEARNING_CURVE, Procedure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hepml_tasks.splits import Split
 
 _MOST_FOLDS = 10_000
+_SMALLEST_SAMPLE, _MOST_SAMPLES = 64, 40  # as production's
 _MOST_LEFT_OUT = 1_000  # its splits file has the square of this many lines
 
 
@@ -29,8 +30,8 @@ class TestRows:
     ----------
     cells : frozenset of (int, int)
         The folds, as repeat and fold.
-    folds : int
-        One more than the highest fold.
+    folds, samples : int
+        One more than the highest fold, and than the highest sample of a learning curve.
     rows : int
         One more than the highest row.
     keys : ndarray of int64
@@ -41,14 +42,19 @@ class TestRows:
 
     cells: frozenset[tuple[int, int]]
     folds: int
+    samples: int
     rows: int
     keys: NDArray[np.int64]
 
     def key(
-        self, repeat: NDArray[np.int64], fold: NDArray[np.int64], row: NDArray[np.int64]
+        self,
+        repeat: NDArray[np.int64],
+        fold: NDArray[np.int64],
+        sample: NDArray[np.int64],
+        row: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """Give each (repeat, fold, row) a number of its own."""
-        return (repeat * self.folds + fold) * self.rows + row
+        """Give each (repeat, fold, sample, row) a number of its own."""
+        return ((repeat * self.folds + fold) * self.samples + sample) * self.rows + row
 
 
 def read_splits(path: Path) -> list[Split]:
@@ -126,19 +132,23 @@ def make_splits(procedure: Procedure, dataset: Path, target: str) -> list[Split]
     from hepml_tasks.formats.arff import read_arff
     from hepml_tasks.splits import Split, stratified_holdout, stratified_kfold
 
-    column = read_arff(dataset).table.column(target)
+    table = read_arff(dataset).table
+    everything = np.arange(table.num_rows, dtype=np.int64)
+    if procedure.task_type == CLUSTERING:  # nothing is learned from labels
+        return [Split(0, 0, everything[:0], everything)]
+    column = table.column(target)
     if column.null_count:
         raise DataError(f"target {target!r} is undefined in {column.null_count} rows")
     rows = len(column)
     # One class for all rows: an unstratified split is a stratified one of that.
     labels = np.asarray(column.to_pylist()) if procedure.stratified else np.zeros(rows, dtype=int)
-    everything = np.arange(rows, dtype=np.int64)
     made: list[Split] = []
     for repeat in range(procedure.repeats or 1):
         if procedure.kind == "crossvalidation":
-            parts = stratified_kfold(labels, procedure.folds or 10, repeat)
+            parts = stratified_kfold(labels, procedure.folds or 10, repeat, small_classes=True)
         elif procedure.kind == "holdout":
-            parts = [stratified_holdout(labels, (procedure.percentage or 33) / 100, repeat)]
+            share = (procedure.percentage or 33) / 100
+            parts = [stratified_holdout(_no_single(labels), share, repeat)]
         elif procedure.kind == "leaveoneout":
             if rows > _MOST_LEFT_OUT:
                 raise DataError(f"leaving one out of {rows} rows; {_MOST_LEFT_OUT} are allowed")
@@ -153,6 +163,33 @@ def make_splits(procedure: Procedure, dataset: Path, target: str) -> list[Split]
                 f"{procedure.name!r} needs the splits file of the task; upload it as 'splits'"
             )
         made += [Split(repeat, fold, train, test) for fold, (train, test) in enumerate(parts)]
+    return _growing(made) if procedure.task_type == LEARNING_CURVE else made
+
+
+def _no_single(labels: NDArray[Any]) -> NDArray[Any]:
+    """Count classes of a single row as the largest class: they can't be on both sides."""
+    import numpy as np
+
+    found, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    places = np.where(counts[places] == 1, counts.argmax(), places)
+    return np.asarray(found[places])
+
+
+def _growing(splits: Sequence[Split]) -> list[Split]:
+    """Let each fold train on 64 rows, on the square root of two times as many, and so on to all."""
+    import numpy as np
+
+    from hepml_tasks.splits import Split
+
+    made = []
+    for split in splits:
+        shuffled = np.random.default_rng([split.repeat, split.fold]).permutation(split.train)
+        sizes = [round(_SMALLEST_SAMPLE * 2 ** (step / 2)) for step in range(_MOST_SAMPLES)]
+        sizes = [size for size in sizes if size < len(shuffled)] + [len(shuffled)]
+        made += [
+            Split(split.repeat, split.fold, np.sort(shuffled[:size]), split.test, sample)
+            for sample, size in enumerate(sizes)
+        ]
     return made
 
 
@@ -164,12 +201,15 @@ def tested_rows(path: Path) -> TestRows:
     splits = read_splits(path)
     _, folds = shape(splits)
     rows = 1 + max(int(max(s.train.max(initial=0), s.test.max(initial=0))) for s in splits)
-    empty = TestRows(frozenset(), folds, rows, np.empty(0, dtype=np.int64))
-    keys = np.concatenate(
-        [
-            empty.key(np.full_like(s.test, s.repeat), np.full_like(s.test, s.fold), s.test)
-            for s in splits
-        ]
-    )
+    samples = 1 + max(s.sample for s in splits)
+    empty = TestRows(frozenset(), folds, samples, rows, np.empty(0, dtype=np.int64))
+
+    def keys_of(split: Split) -> NDArray[np.int64]:
+        repeat, fold, sample = (
+            np.full_like(split.test, number) for number in (split.repeat, split.fold, split.sample)
+        )
+        return empty.key(repeat, fold, sample, split.test)
+
+    keys = np.concatenate([keys_of(split) for split in splits])
     cells = frozenset((s.repeat, s.fold) for s in splits)
-    return TestRows(cells, folds, rows, np.sort(keys))
+    return TestRows(cells, folds, samples, rows, np.sort(keys))

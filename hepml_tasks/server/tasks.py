@@ -18,7 +18,16 @@ from hepml_tasks.server.context import Server, Services, answer, forget, get_fil
 from hepml_tasks.server.database import Dataset, Feature, Run, Study, StudyEntry, Task
 from hepml_tasks.server.errors import Refused
 from hepml_tasks.server.forms import DeletingUser, Form, PostedForm, PostingUser
-from hepml_tasks.server.measures import PROCEDURES, Procedure, known_measures
+from hepml_tasks.server.measures import (
+    CLASSIFICATION,
+    CLUSTERING,
+    LEARNING_CURVE,
+    PROCEDURES,
+    REGRESSION,
+    TYPES,
+    Procedure,
+    known_measures,
+)
 from hepml_tasks.server.security import require_owner
 from hepml_tasks.server.splitting import check_splits, make_splits, read_splits, shape
 from hepml_tasks.server.storage import Blob
@@ -38,10 +47,7 @@ from hepml_tasks.server.xml import (
 
 router = APIRouter()
 
-REGRESSION = 2
-TYPES = {1: "Supervised Classification", REGRESSION: "Supervised Regression"}
-
-_TARGET_TYPE = {1: "nominal", 2: "numeric"}
+_TARGET_TYPE = {CLASSIFICATION: "nominal", LEARNING_CURVE: "nominal", REGRESSION: "numeric"}
 _FIELDS = {
     "task_id": Field(),
     "task_type_id": Field(required=True, pattern=INTEGER),
@@ -49,6 +55,7 @@ _FIELDS = {
     "tag": Field(many=True, longest=128, pattern=SYSTEM),
 }
 _REQUIRED = ("source_data", "estimation_procedure", "target_feature")
+_REQUIRED_OF_CLUSTERING = _REQUIRED[:2]
 _INPUTS = (*_REQUIRED, "evaluation_measures", "cost_matrix")
 
 
@@ -90,7 +97,7 @@ def create(server: Server, form: PostedForm, user: PostingUser) -> Response:
     with server.database.read() as session:
         wanted = _check_inputs(session, (text(description, "task_type_id") or ""), inputs, spec)
         dataset_file = get_file(session, wanted.dataset.file_id)
-    uploaded = _uploaded_splits(server, form, wanted.rows)
+    uploaded = _uploaded_splits(server, form, wanted)
     identity = wanted.identity(uploaded)
     with server.database.read() as session:
         _refuse_duplicate(session, identity)
@@ -144,7 +151,8 @@ def _check_inputs(
     illegal = sorted(set(inputs) - set(_INPUTS))
     if illegal:
         raise Refused(616, f"problematic input(s): {', '.join(illegal)}")
-    missing = [name for name in _REQUIRED if not inputs.get(name)]
+    required = _REQUIRED_OF_CLUSTERING if type_id == CLUSTERING else _REQUIRED
+    missing = [name for name in required if not inputs.get(name)]
     if missing:
         raise Refused(618, f"problematic input(s): {', '.join(missing)}")
     for name in ("source_data", "estimation_procedure"):
@@ -164,11 +172,13 @@ def _check_inputs(
     features = session.scalars(
         select(Feature).where(Feature.dataset_id == dataset.id).order_by(Feature.position)
     ).all()
-    targets = [f.name for f in features if f.type == _TARGET_TYPE[type_id]]
-    if inputs["target_feature"] not in targets:
+    target = inputs.get("target_feature", "")
+    wanted_type = _TARGET_TYPE.get(type_id)
+    targets = [f.name for f in features if wanted_type in {f.type, None}]
+    if target not in targets and (target or type_id != CLUSTERING):
         _unacceptable("target_feature", targets)
     if spec is not None:
-        _check_spec(spec, features, inputs["target_feature"])
+        _check_spec(spec, features, target)
     measure = inputs.get("evaluation_measures") or None
     if measure is not None and measure not in known_measures():
         _unacceptable("evaluation_measures", sorted(known_measures()))
@@ -176,7 +186,7 @@ def _check_inputs(
         type_id,
         dataset,
         procedure,
-        inputs["target_feature"],
+        target,
         measure,
         inputs.get("cost_matrix", ""),
         None if spec is None else json.dumps(spec, sort_keys=True),
@@ -226,13 +236,15 @@ def _check_spec(spec: Mapping[str, Any], features: Sequence[Feature], target: st
         raise Refused(615, f"spec has positive {positive!r}, not one of {labels}")
 
 
-def _uploaded_splits(server: Services, form: Form, rows: int) -> Blob | None:
+def _uploaded_splits(server: Services, form: Form, wanted: _Wanted) -> Blob | None:
     upload = form.files.get("splits")
     if upload is None:
         return None
+    if wanted.type_id not in {CLASSIFICATION, REGRESSION}:
+        raise Refused(615, f"{TYPES[wanted.type_id]} takes no splits of its own")
     blob = server.files.add(upload.file, ".arff")
     try:
-        check_splits(read_splits(blob.path), rows)
+        check_splits(read_splits(blob.path), wanted.rows)
     except FormatError as error:
         raise Refused(615, str(error)) from error
     return blob

@@ -103,6 +103,46 @@ def test_blanks_around_fields_and_both_kinds_of_quotes_are_read_as_liac_arff_doe
     assert theirs[0] == ["it's, ok", "s x", 5.0]
 
 
+@st.composite
+def sparse_rows(draw):
+    number = st.floats(allow_nan=False, allow_infinity=False, width=32)
+    row = st.fixed_dictionaries(
+        {}, optional={0: number, 1: st.sampled_from(["b c", "d'e"]), 2: st.integers(-9, 9)}
+    )
+    return draw(st.lists(row, min_size=1, max_size=5))
+
+
+@given(rows=sparse_rows())
+def test_sparse_rows_of_liac_arff_are_read_with_what_they_leave_out(rows, tmp_path_factory):
+    path = tmp_path_factory.mktemp("arff") / "sparse.arff"
+    kinds = [("x", "REAL"), ("k", ["a", "b c", "d'e"]), ("n", "INTEGER")]
+    path.write_text(liac.dumps({"relation": "r", "attributes": kinds, "data": rows}))
+    file = read_arff(path)
+    assert file.sparse
+    assert [tuple(row.values()) for row in file.table.to_pylist()] == [
+        (row.get(0, 0.0), row.get(1, "a"), row.get(2, 0)) for row in rows
+    ]
+
+
+def test_sparse_rows_may_be_undefined_empty_and_commented(tmp_path: Path):
+    path = tmp_path / "sparse.arff"
+    head = "@relation r\n@attribute x real\n@attribute k {a,b}\n@attribute t string\n@data\n"
+    path.write_text(head + "% a comment\n\n{ }\n{0 ?, 1 ?, 2 'some text'}\n{1 b}\n")
+    assert read_arff(path).table.to_pydict() == {
+        "x": [0.0, None, 0.0],
+        "k": ["a", None, "b"],
+        "t": [None, "some text", None],
+    }
+
+
+def test_few_bytes_of_sparse_rows_do_not_become_a_huge_table(tmp_path: Path):
+    path = tmp_path / "sparse.arff"
+    columns = "".join(f"@attribute x{i} real\n" for i in range(20_000))
+    path.write_text(f"@relation r\n{columns}@data\n" + "{}\n" * 2501)
+    with pytest.raises(FormatError, match="stand for more than 50000000 values"):
+        read_arff(path)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -112,7 +152,14 @@ def test_blanks_around_fields_and_both_kinds_of_quotes_are_read_as_liac_arff_doe
         ("@relation r\n@attribute x {a}\n@data\nb\n", "column 'x' holds 'b'"),
         ("@relation r\n@attribute x {a\n@data\na\n", "line 2: nominal values without"),
         ("@relation r\n@attribute x frobnicated\n@data\n1\n", "unknown type 'frobnicated'"),
-        ("@relation r\n@attribute x numeric\n@data\n{0 1}\n", "sparse ARFF is not supported"),
+        ("@relation r\n@attribute x numeric\n@data\n{0 1}\n2\n", "line 5: a dense row among"),
+        ("@relation r\n@attribute x numeric\n@data\n{0 one}\n", "column 'x'"),
+        ("@relation r\n@attribute x numeric\n@data\n{1 2}\n", "line 4: column 1, there are 0 to 0"),
+        (
+            "@relation r\n@attribute x numeric\n@data\n{0 1, 0 2}\n",
+            "line 4: column 0 is given twice",
+        ),
+        ("@relation r\n@attribute x numeric\n@data\n{0 1, two}\n", "no column and value in 'two'"),
         ("<html>\n", "line 1: expected @RELATION"),
         ("", "ends before @DATA"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import openml
 import pytest
+import scipy.sparse
 from openml.datasets import functions
 
 from .conftest import (
@@ -170,16 +171,40 @@ def test_dataset_publish() -> None:
     assert openml.datasets.get_dataset(second.dataset_id).version == 2
 
 
+def test_dataset_publish_of_sparse_rows() -> None:
+    matrix = scipy.sparse.coo_matrix(([1.5, 2.0, 3.0], ([0, 1, 3], [0, 2, 1])), shape=(4, 3))
+    made = openml.datasets.create_dataset(
+        name="sparse",
+        description="d",
+        creator=None,
+        contributor=None,
+        collection_date=None,
+        language="English",
+        licence=None,
+        attributes=[("x", "REAL"), ("y", "REAL"), ("z", "REAL")],
+        data=matrix,
+        default_target_attribute="z",
+        ignore_attribute=None,
+        citation="none",
+    ).publish()
+    got = openml.datasets.get_dataset(made.dataset_id, download_data=True)
+    assert got.format == "sparse_arff"
+    assert functions._get_online_dataset_arff(made.dataset_id) == made._dataset
+    assert (got.qualities["NumberOfInstances"], got.qualities["NumberOfFeatures"]) == (4, 3)
+    table, *_ = got.get_data()
+    assert table.sparse.to_dense().to_numpy().tolist() == matrix.toarray().tolist()
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
         ({"licence": "l" * 65}, 131),
         ({"data_format": "parquet"}, 133),
-        ({"data_format": "sparse_arff"}, 133),
         ({"dataset": None, "url": "http://127.0.0.1:1/x.arff"}, 136),
         ({"url": "http://127.0.0.1:1/x.arff"}, 140),
         ({"default_target_attribute": "Lable"}, 143),
         ({"dataset": "a,b\n1,2\n"}, 145),
+        ({"data_format": "sparse_arff"}, 145),
     ],
 )
 def test_dataset_publish_refuses(changes: dict[str, object], code: int) -> None:

@@ -6,6 +6,9 @@ import openml
 import pytest
 from openml.tasks import TaskType
 
+from hepml_tasks.server.process import ServerProcess
+
+from ..conftest import Wire
 from .conftest import (
     NOBODY_HAS_IT,
     WITH_CLIENT,
@@ -149,11 +152,43 @@ def test_task_publish() -> None:
         task(dataset_id, evaluation_measure="ams").publish()
 
 
+def test_task_publish_clustering() -> None:
+    dataset_id = new_dataset("clusters")
+    made = openml.tasks.create_task(
+        TaskType.CLUSTERING, dataset_id=dataset_id, estimation_procedure_id=17
+    ).publish()
+    got = openml.tasks.get_task(made.task_id)
+    assert (got.task_type_id, got.dataset_id) == (TaskType.CLUSTERING, dataset_id)
+    listed = openml.tasks.list_tasks(task_type=TaskType.CLUSTERING, output_format="dataframe")
+    assert made.task_id in listed.index
+    with refused(614, f"matched id(s): [{made.task_id}]"):
+        made.publish()
+
+
+def test_task_publish_learning_curve(server: ServerProcess) -> None:
+    kind = TaskType.LEARNING_CURVE.value
+    task_id = new_task(new_dataset("curve", rows=200), procedure=13, kind=kind)
+    got = openml.tasks.get_task(task_id)
+    assert (got.task_type_id, got.class_labels) == (TaskType.LEARNING_CURVE, ["b", "s"])
+    assert got.get_split_dimensions() == (1, 10, 4)
+    sizes = [len(got.get_train_test_split_indices(0, 0, sample)[0]) for sample in range(4)]
+    assert sizes == [64, 91, 128, 180]
+    run = new_run(task_id)
+    report = Wire(server).evaluated(run.run_id)
+    # the score is that of the folds' last samples, which train on all of their rows
+    folds = run.sample_evaluations["predictive_accuracy"][0]
+    last = {fold: samples[3] for fold, samples in folds.items()}
+    found = {fold["fold"]: fold["value"] for fold in report["folds"]["predictive_accuracy"]}
+    assert found == pytest.approx(last)
+    assert report["differs"] == []
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"task_type": TaskType.CLUSTERING, "estimation_procedure_id": 17}, 616),
-        ({"task_type": TaskType.LEARNING_CURVE, "estimation_procedure_id": 13}, 616),
+        ({"task_type": TaskType.CLUSTERING, "estimation_procedure_id": 1}, 622),
+        ({"task_type": TaskType.LEARNING_CURVE, "estimation_procedure_id": 1}, 622),
+        ({"task_type": TaskType.LEARNING_CURVE, "target_name": "pt"}, 622),
         ({"estimation_procedure_id": "ten"}, 621),
         ({"estimation_procedure_id": 7}, 622),
         ({"evaluation_measure": "unheard_of"}, 622),
@@ -164,6 +199,17 @@ def test_task_publish() -> None:
 def test_task_publish_refuses(world: World, changes: dict[str, object], code: int) -> None:
     with refused(code):
         task(**{"dataset_id": world.dataset, **changes}).publish()
+
+
+def test_task_publish_refuses_what_the_client_cannot_make(world: World) -> None:
+    inputs = '<oml:input name="source_data">1</oml:input>'
+    document = (
+        '<oml:task_inputs xmlns:oml="http://openml.org/openml">'
+        f"<oml:task_type_id>4</oml:task_type_id>{inputs}</oml:task_inputs>"
+    )
+    with refused(616):
+        files = {"description": ("description.xml", document)}
+        openml._api_calls._perform_api_call("task/", "post", file_elements=files)
 
 
 def test_task_publish_needs_a_key(world: World) -> None:
