@@ -85,21 +85,29 @@ def stratified_holdout(y: npt.ArrayLike, fraction: float, seed: int) -> tuple[Ro
     Parameters
     ----------
     y : array-like of shape (n_events,)
-    fraction : float
-        The test share, between 0 and 1.
+    fraction : float or int
+        The test share, between 0 and 1, or a whole number of rows.
     seed : int
         Equal seeds give the rows of scikit-learn's `StratifiedShuffleSplit`.
 
     Returns
     -------
     (train, test)
+
+    Raises
+    ------
+    DataError
+        If a class has a single event, or there are more classes than rows on a side.
     """
     from sklearn.model_selection import StratifiedShuffleSplit
 
     y = np.asarray(y)
     _check_classes(y, 2)
     splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
-    train, test = next(splitter.split(np.zeros((len(y), 1)), y))
+    try:
+        train, test = next(splitter.split(np.zeros((len(y), 1)), y))
+    except ValueError as error:
+        raise DataError(f"{len(y)} events are too few for a hold-out of {fraction}") from error
     return np.sort(train).astype(np.int64), np.sort(test).astype(np.int64)
 
 

@@ -56,6 +56,9 @@ FIELDS = {
     "warning": Field(ascii=True, longest=1024),
     "md5_checksum": Field(longest=64, pattern=SYSTEM),
 }
+_CONFIRMED = "activated"
+"""Among a dataset's fields: that somebody has set its status."""
+
 _FORMATS = {"arff": False, "sparse_arff": True}
 """The formats that are taken, and whether their rows are sparse."""
 
@@ -233,9 +236,12 @@ def update_status(server: Server, form: PostedForm, user: PostingUser) -> Respon
         require_owner(user, dataset.uploader_id, 693)
         if status == "active" and user.role != "administrator":
             raise Refused(696)
-        if dataset.status == status:
+        # This server activates by itself. An administrator who does it too, as on production,
+        # does nothing illegal the first time.
+        if dataset.status == status and (status != "active" or _CONFIRMED in dataset.fields):
             raise Refused(694)
         dataset.status = status
+        dataset.fields = {**dataset.fields, _CONFIRMED: True}
     return answer(node("data_status_update", node("id", dataset.id), node("status", status)))
 
 

@@ -147,8 +147,8 @@ def make_splits(procedure: Procedure, dataset: Path, target: str) -> list[Split]
         if procedure.kind == "crossvalidation":
             parts = stratified_kfold(labels, procedure.folds or 10, repeat, small_classes=True)
         elif procedure.kind == "holdout":
-            share = (procedure.percentage or 33) / 100
-            parts = [stratified_holdout(_no_single(labels), share, repeat)]
+            tested = rows * (procedure.percentage or 33) // 100  # rounded down, as production does
+            parts = [stratified_holdout(_no_single(labels), tested, repeat)]
         elif procedure.kind == "leaveoneout":
             if rows > _MOST_LEFT_OUT:
                 raise DataError(f"leaving one out of {rows} rows; {_MOST_LEFT_OUT} are allowed")

@@ -241,6 +241,7 @@ def test_dataset_tags(world: World) -> None:
 
 def test_status_update(world: World) -> None:
     dataset_id = new_dataset("status")
+    openml.datasets.status_update(dataset_id, "active")  # as on a server that doesn't by itself
     openml.datasets.status_update(dataset_id, "deactivated")
     openml.datasets.status_update(dataset_id, "active")
     with refused(694):

@@ -118,7 +118,7 @@ def test_task_splits_and_data(world: World) -> None:
     assert task.download_split().folds == 1
     assert task.get_split_dimensions() == (1, 1, 1)
     train, test = task.get_train_test_split_indices()
-    assert (len(train), len(test)) == (40, 20)
+    assert (len(train), len(test)) == (41, 19)
     features, target = task.get_X_and_y(dataset_format="dataframe")
     assert list(features.columns) == ["mass", "pt"]
     assert list(target) == list(frame()["Label"])
