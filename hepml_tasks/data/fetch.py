@@ -24,7 +24,7 @@ from hepml_tasks.data.kept import (
     set_aside,
     write_record,
 )
-from hepml_tasks.data.sources.addresses import is_record, places_of
+from hepml_tasks.data.sources.addresses import at_settings, is_record, places_of
 from hepml_tasks.data.transports import transport_of
 from hepml_tasks.data.transports.local import local_path
 from hepml_tasks.errors import ChecksumError, DataError, HepmlError, OutputError
@@ -155,17 +155,40 @@ def _fetch(file: FileSpec, dataset: str, progress: bool, stop: threading.Event) 
     )
 
 
+def first_place(file: FileSpec, *, dataset: str) -> str:
+    """Return where a file would be looked for first, without asking anybody; empty for nowhere.
+
+    Parameters
+    ----------
+    file : FileSpec
+    dataset : str
+        The dataset's name.
+    """
+    for base in settings.mirrors():
+        if is_record(base):
+            return base
+        for place in _below(base, file, dataset):
+            if transport_of(place) is not None or Path(place).is_file():
+                return place
+    return at_settings(file.urls[0]) if file.urls else ""
+
+
+def _below(base: str, file: FileSpec, dataset: str) -> tuple[str, str]:
+    """Return where a mirror may keep a file: by its name, and in a folder of its dataset."""
+    folder = base.removesuffix("/")
+    return f"{folder}/{file.name}", f"{folder}/{dataset}/{file.name}"
+
+
 def _places(file: FileSpec, dataset: str, failures: list[str]) -> Iterator[str]:
     """Give where the file may be; a record that can't be asked for it is one of the failures."""
     for base in settings.mirrors():
         if is_record(base):
             yield from _asked(base, file, failures)
             continue
-        for below in (file.name, f"{dataset}/{file.name}"):
-            place = f"{base.removesuffix('/')}/{below}"
-            remote = transport_of(place) is not None
-            if remote or below == file.name or Path(place).is_file():
-                yield place
+        plain, in_folder = _below(base, file, dataset)
+        yield plain
+        if transport_of(in_folder) is not None or Path(in_folder).is_file():
+            yield in_folder
     for url in file.urls:
         yield from _asked(url, file, failures)
 

@@ -135,11 +135,14 @@ def _fetched(record: Record, dataset: str, jobs: int, to: Path | None) -> list[P
 
 def _described(record: Record, dataset: str, paths: Sequence[Path] = ()) -> dict[str, Any]:
     from hepml_tasks.data.cache import state_of
+    from hepml_tasks.data.fetch import first_place
+    from hepml_tasks.data.sources.addresses import at_settings
     from hepml_tasks.data.transports import shown
 
     told = asdict(record)
     for number, (entry, file) in enumerate(zip(told["files"], record.files, strict=True)):
-        entry["urls"] = [shown(url) for url in file.urls]
+        entry["urls"] = [shown(at_settings(url)) for url in file.urls]
+        entry["from"] = shown(first_place(file, dataset=dataset))
         entry["state"] = state_of(file, dataset=dataset)
         entry["path"] = str(paths[number]) if paths else None
     return {"dataset": dataset, **told}
@@ -166,7 +169,7 @@ def _print_plan(record: Record, dataset: str, *, as_json: bool) -> None:
             str(entry["size"] or "unknown"),
             entry["checksum"] or "none",
             entry["state"],
-            entry["urls"][0] if entry["urls"] else "from a mirror",
+            entry["from"] or "a mirror",
         )
         for entry in told["files"]
     ]
@@ -174,4 +177,5 @@ def _print_plan(record: Record, dataset: str, *, as_json: bool) -> None:
     options.print_table(("file", "bytes", "checksum", "here", "from"), rows)
     total = sum(f.size or 0 for f in record.files)
     at_least = "at least " if any(f.size is None for f in record.files) else ""
-    click.echo(f"\n{len(rows)} files, {at_least}{total} bytes; nothing was fetched")
+    number = "1 file" if len(rows) == 1 else f"{len(rows)} files"
+    click.echo(f"\n{number}, {at_least}{total} bytes; nothing was fetched")

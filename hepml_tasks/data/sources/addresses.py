@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hepml_tasks.data.sources import cernopendata, zenodo
 from hepml_tasks.data.sources.record import Record, Source
 from hepml_tasks.data.sources.single import LocalFile, RemoteFile
@@ -38,7 +40,7 @@ def places_of(address: str, file: FileSpec) -> tuple[str, ...]:
         If the archive doesn't tell, or the record has no file of this name or checksum.
     """
     if transport_of(address) is not None:
-        return (zenodo.at_settings(cernopendata.at_settings(address)),)
+        return (at_settings(address),)
     for archive in ARCHIVES:
         if archive.owns(address):
             record = archive.locate(address)
@@ -50,6 +52,11 @@ def places_of(address: str, file: FileSpec) -> tuple[str, ...]:
     return (address,)
 
 
+def at_settings(url: str) -> str:
+    """Return an address at an archive where the settings have that archive."""
+    return zenodo.at_settings(cernopendata.at_settings(url))
+
+
 def is_record(address: str) -> bool:
     """Whether an address is a record of an archive, and not a file's own."""
     return transport_of(address) is None and any(a.owns(address) for a in ARCHIVES)
@@ -58,6 +65,8 @@ def is_record(address: str) -> bool:
 def _remedy(address: str) -> str:
     if address.isdecimal():
         return f"of which archive? Write zenodo:{address} or cernopendata:{address}"
+    if meant := re.fullmatch(r"(zenodo|cernopendata)\W+(\d+)", address, re.IGNORECASE):
+        return f"is no address; did you mean {meant[1].lower()}:{meant[2]}?"
     if address.lower().removeprefix("doi:").startswith("10.") or "doi.org/10." in address:
         return (
             "a DOI of no archive that is known here (10.5281/zenodo.… and 10.7483/OPENDATA.… are);"

@@ -41,7 +41,7 @@ def test_a_dry_run_tells_what_a_record_has(archive: Archive, hepml: Hepml):
     url = f"{archive.portal}/eos/opendata/atlas/higgs-challenge-2014/{name}"
     row = next(line for line in done.stdout.splitlines() if line.startswith(name))
     assert row.split() == [name, "65630848", "adler32:e4717bbe", "absent", url]
-    assert done.stdout.endswith("1 files, 65630848 bytes; nothing was fetched\n")
+    assert done.stdout.endswith("\n1 file, 65630848 bytes; nothing was fetched\n")
     assert [path.partition("?")[0] for path in archive.asked] == [
         "/api/records",
         "/api/records/328",
@@ -69,6 +69,8 @@ def test_a_record_is_fetched_once_into_the_cache_and_copied(archive, hepml, tmp_
     done = hepml("data", "fetch", "zenodo:7078768", "--to", folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(folder / "capitals.csv"), str(folder / "table.xls")]
+    # no bar where there is no terminal
+    assert done.stderr == ""
     assert (folder / "capitals.csv").read_bytes() == CONTENT + b"capitals.csv"
     assert len(archive.requests) == 3
     again = hepml("data", "fetch", "10.5281/zenodo.7078768", "--to", folder, "--json")
@@ -155,6 +157,8 @@ def test_a_tasks_files_are_fetched_by_its_name(archive, hepml, monkeypatch, tmp_
     told = json.loads(done.stdout)
     assert (told["dataset"], told["address"]) == ("higgsml", "cernopendata:328")
     assert told["files"][0]["checksum"] == "adler32:e4717bbe"
+    # where the settings have the portal, and not where the task's file has it
+    assert told["files"][0]["from"].startswith(f"{archive.portal}/eos/opendata/atlas/")
     done = hepml("data", "fetch", "toy-higgs")
     assert done.returncode == 0
     assert done.stderr == (
@@ -167,6 +171,9 @@ def test_a_tasks_files_are_fetched_by_its_name(archive, hepml, monkeypatch, tmp_
 
 
 def test_a_tasks_file_may_come_from_a_mirror(hepml, real_mirror, real_task_file):
+    done = hepml("data", "fetch", real_task_file, "--dry-run", "--json")
+    (file,) = json.loads(done.stdout)["files"]
+    assert Path(file["from"]) == real_mirror / file["name"]
     done = hepml("data", "fetch", real_task_file)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).parent == real_mirror

@@ -32,6 +32,7 @@ FILE = FileSpec(
         ("higgs", "is no address, and no file of this name is here; an address is a record such"),
         ("ftp://host/file.csv", "is no address"),
         ("zenodo:", "is no address"),
+        ("zenodo.328", "is no address; did you mean zenodo:328?"),
         ("http://host", "names no file; give the whole address"),
         ("https://foreign\\@zenodo.org/file.csv", "is no address that can be read in one way"),
         ("http://host:port/file.csv", "is no address"),
