@@ -14,6 +14,7 @@ import yaml
 
 from hepml_tasks.data.checksum import table_sha256
 from hepml_tasks.data.presence import is_at_hand
+from hepml_tasks.data.proposal import LEFT
 from hepml_tasks.data.sources import locate
 from hepml_tasks.data.table import load_table
 from hepml_tasks.errors import HepmlError, UnknownNameError, nearest
@@ -202,6 +203,8 @@ class _File:
         for field, message in metric_problems(spec):
             if field not in wrong and field[:1] not in wrong and ("type",) not in wrong:
                 self.add(field, message)
+        for field in _left(content):
+            self.add(field, "is left to fill in", "warning")
         for field, message in _unknown(spec.dataset):
             if field not in wrong:
                 self.add(field, message, "warning")
@@ -302,6 +305,15 @@ def _field_of(finding: Finding, spec: TaskSpec) -> Field:
 def _made_from(dataset: DatasetSpec) -> Field:
     kinds = ("files", "simulator", "derived")
     return ("dataset", next(k for k in kinds if getattr(dataset, k)))
+
+
+def _left(content: Any, above: Field = ()) -> Iterator[Field]:
+    """Go through the texts that `hepml new dataset` has left to the author."""
+    if isinstance(content, str) and content.startswith(LEFT):
+        yield above
+    items = content.items() if isinstance(content, dict) else ()
+    for step, value in enumerate(content) if isinstance(content, list) else items:
+        yield from _left(value, (*above, step))
 
 
 def _unknown(dataset: DatasetSpec) -> Iterator[tuple[Field, str]]:
