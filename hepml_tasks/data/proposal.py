@@ -20,7 +20,7 @@ from hepml_tasks.data.sources.choice import only
 from hepml_tasks.data.sources.record import Record
 from hepml_tasks.errors import ColumnError, DataError, FormatError, OutputError, nearest
 from hepml_tasks.formats.atomic import write_atomically
-from hepml_tasks.formats.tables import FORMATS, open_table
+from hepml_tasks.formats.tables import FORMATS, format_of, open_table
 from hepml_tasks.spec import FileSpec, TableSpec
 
 LEFT = "FILL IN"
@@ -142,6 +142,9 @@ def _name_of(file: str) -> str:
 def _open(path: Path, table: TableSpec) -> tuple[TableSpec, pa.Table, int, list[str]]:
     """Read the first rows of a file, with rules that it turns out to need."""
     notes = []
+    if names := _missing_names(path, table):
+        table = replace(table, names=names)
+        notes.append("the file has no line of names: give the columns theirs, here and below")
     try:
         found, rows = _first_rows(path, table)
     except FormatError as error:
@@ -153,14 +156,22 @@ def _open(path: Path, table: TableSpec) -> tuple[TableSpec, pa.Table, int, list[
             f"lists of any length become {_PAD} columns each; `flatten: true` gives each element a"
             " row instead"
         )
-    if not table.names and all(re.fullmatch(r"[-+0-9.eE]+|nan", n) for n in found.column_names):
-        names = tuple(f"column_{i + 1}" for i in range(found.num_columns))
-        table = replace(table, names=names)
-        found, rows = _first_rows(path, table)
-        notes.append("the file has no line of names: give the columns theirs, here and below")
     if not rows:
         raise DataError(f"{path}: has no rows; a dataset has some")
     return table, found, rows, notes
+
+
+def _missing_names(path: Path, table: TableSpec) -> tuple[str, ...]:
+    """Return names for the columns of a file whose first line has a number in it."""
+    _, format_ = format_of(path)
+    if not format_.nameless or table.names:
+        return ()
+    from hepml_tasks.formats.tabular_csv import first_row
+
+    row = first_row(path, table, **format_.options)
+    if not any(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan", n) for n in row):
+        return ()
+    return tuple(f"column_{i + 1}" for i in range(len(row)))
 
 
 def _first_rows(path: Path, table: TableSpec) -> tuple[pa.Table, int]:

@@ -93,6 +93,16 @@ def open_stream(
     yield TableStream(schema, batches(), rows)
 
 
+def first_row(path: Path, table: TableSpec, *, compression: Compression = "") -> list[str]:
+    """Return the fields of a file's first row that isn't empty, names or not."""
+    text = next(_Source(path, compression, table.member).blocks(), b"")
+    lines = io.StringIO(text.decode("utf-8", "replace"), newline="")
+    try:
+        return next((row for row in python_csv.reader(lines) if row), [])
+    except python_csv.Error as error:
+        raise FormatError(f"{path}: its first line can't be read ({error})") from error
+
+
 def _with_header(source: _Source, given: tuple[str, ...]) -> _Source:
     text = next(source.blocks(), b"")
     check_no_page(text, source.path)
