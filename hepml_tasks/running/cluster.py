@@ -183,16 +183,10 @@ def fit_fold(order: Order) -> dict[str, bytes]:
         )
     (split,) = (s for s in task.splits if (s.repeat, s.fold) == (order.repeat, order.fold))
     with tempfile.TemporaryDirectory(prefix="hepml-fold-") as folder:
-        run_fold(
-            _opened(order.estimator),
-            *data,
-            split,
-            class_sums=dict(task.events.class_sums),
-            positive=task.spec.roles.positive,
-            # folds take turns in a process, and each has all of its threads
-            threads=get_worker().state.nthreads,
-            folder=Path(folder),
-        )
+        work = FoldWork(task, _opened(order.estimator), [split], Path(folder))
+        # folds take turns in a process, and each has all of its threads
+        options = work.options(threads=get_worker().state.nthreads)
+        run_fold(work.estimator, *data, split, **options)
         path = RunFolder(Path(folder)).fold_path(split.repeat, split.fold)
         return {s: path.with_suffix(s).read_bytes() for s in (".json", ".parquet")}
 

@@ -81,14 +81,18 @@ def test_a_cluster_predicts_what_this_machine_does_to_the_last_bit(dask, task, t
     assert there.folder.fold_record(0, 2)["fit_seconds"] > 0
 
 
-SEEN_EQUAL = {"binary-classification": "toy-higgs", "regression": "toy-higgs-mass"}
+TASKS = {
+    "binary-classification": "toy-higgs",
+    "regression": "toy-higgs-mass",
+    "anomaly-detection": "toy-higgs-anomaly",
+}
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
 def test_every_flow_predicts_the_same_on_one_core_two_processes_and_a_cluster(dask, flow, tmp_path):
-    type_ = flow.types[0] if flow.types[0] in SEEN_EQUAL else "binary-classification"
-    task = hep.load_task(SEEN_EQUAL[type_], events=600)
+    (name, *_) = [TASKS[type_] for type_ in flow.types if type_ in TASKS]
+    task = hep.load_task(name, events=600)
     runs = [
         hep.run(flow.build(), task, name=flow.name, spool=tmp_path / str(n), **how)
         for n, how in enumerate([{"n_jobs": 1}, {"n_jobs": 2}, {"dask": dask.client}])
