@@ -86,6 +86,15 @@ def table_sha256(table: pa.Table) -> str:
             values = pc.fill_null(column, 0).to_numpy()
             digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes())
         else:
-            for text in pc.fill_null(column.cast(pa.string()), "").to_pylist():
-                digest.update(f"{len(text)}:{text}".encode())
+            for chunk in column.cast(pa.string()).chunks:
+                digest.update(_with_lengths(chunk))
     return digest.hexdigest()
+
+
+def _with_lengths(texts: pa.StringArray) -> memoryview:
+    """Return ``LENGTH:TEXT`` of all texts, one after the other; null counts as empty."""
+    filled = pc.fill_null(texts, "")
+    lengths = pc.utf8_length(filled).cast(pa.string())
+    _, offsets, content = pc.binary_join_element_wise(lengths, filled, ":").buffers()
+    ends = memoryview(offsets).cast("i")
+    return memoryview(content or b"")[: ends[len(texts)]]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hepml_tasks.data.checksum import table_sha256
-from hepml_tasks.data.table import load_table
+from hepml_tasks.data.table import load_with_sha256
 from hepml_tasks.errors import ColumnError, DataError, nearest
 from hepml_tasks.spec import TaskSpec
 
@@ -65,11 +65,11 @@ class Events:
         """Return the features as float64, NaN where undefined: what a model sees."""
         import pandas as pd
 
-        columns = {
-            name: self.table[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
-            for name in self.features
-        }
-        return pd.DataFrame(columns)
+        # one block, filled once: a frame made of columns copies them all into one
+        block = np.empty((len(self.features), len(self)))
+        for values, name in zip(block, self.features, strict=True):
+            values[:] = self.table[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return pd.DataFrame(block.T, columns=list(self.features), copy=False)
 
 
 def load_events(spec: TaskSpec, *, progress: bool = False) -> Events:
@@ -92,8 +92,11 @@ def load_events(spec: TaskSpec, *, progress: bool = False) -> Events:
         For undefined labels or weights, infinite values, or other classes than the task's type
         has.
     """
-    table = load_table(spec.dataset, progress=progress)
-    return take_apart(table, spec)
+    table, sha256 = load_with_sha256(spec.dataset, progress=progress)
+    events = take_apart(table, spec)
+    if sha256 is not None:
+        vars(events)["sha256"] = sha256
+    return events
 
 
 def take_apart(table: pa.Table, spec: TaskSpec) -> Events:

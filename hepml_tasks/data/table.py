@@ -21,6 +21,7 @@ from hepml_tasks.data.kept import (
     is_recorded,
     kept_path,
     locked,
+    read_json,
     record_path,
     write_record,
 )
@@ -54,17 +55,31 @@ def load_table(dataset: DatasetSpec, *, progress: bool = False) -> pa.Table:
     ChecksumError
         If a derived table isn't the one that the spec names.
     """
+    return load_with_sha256(dataset, progress=progress)[0]
+
+
+def load_with_sha256(
+    dataset: DatasetSpec, *, progress: bool = False
+) -> tuple[pa.Table, str | None]:
+    """Return a dataset's table as `load_table` does, and what was noted when it was kept.
+
+    Returns
+    -------
+    table : pyarrow.Table
+    sha256 : str or None
+        Its `table_sha256`, where the kept table's record has it: a large table's takes longer
+        than its reading.
+    """
     key = _key(dataset, progress=progress)
     kept = settings.cache_dir() / "tables" / f"{dataset.name}-{key}.parquet"
     # one that was touched since it was written is made anew
-    if is_recorded(kept, record_path(kept), None):
-        return _counted(parquet.read_table(kept), dataset, str(kept))
-    with locked(kept):
-        if is_recorded(kept, record_path(kept), None):
-            return _counted(parquet.read_table(kept), dataset, str(kept))
-        table = _make(dataset, progress=progress)
-        _keep(table, kept, dataset)
-    return table
+    if not is_recorded(kept, record_path(kept), None):
+        with locked(kept):
+            if not is_recorded(kept, record_path(kept), None):
+                table = _make(dataset, progress=progress)
+                return table, _keep(table, kept, dataset)
+    table = _counted(parquet.read_table(kept), dataset, str(kept))
+    return table, read_json(record_path(kept)).get("table_sha256")
 
 
 def simulate_table(dataset: DatasetSpec, *, seed: int) -> pa.Table:
@@ -206,18 +221,22 @@ def without_sentinel(table: pa.Table, undefined: float | None) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
-def _keep(table: pa.Table, kept: Path, dataset: DatasetSpec) -> None:
+def _keep(table: pa.Table, kept: Path, dataset: DatasetSpec) -> str:
     try:
         with atomic_path(kept) as temporary:
             parquet.write_table(table, temporary, compression="zstd")
     except OSError as error:
         raise cannot_write(kept, error) from error
-    more = {} if dataset.derived is None else {"derived": _told(dataset.derived, table)}
+    sha256 = table_sha256(table)
+    more: dict[str, object] = {"table_sha256": sha256}
+    if dataset.derived is not None:
+        more["derived"] = _told(dataset.derived, sha256)
     checksum = checksum_of(kept, "sha256")
     write_record(kept, record_path(kept), checksum, dataset=dataset.name, **more)
+    return sha256
 
 
-def _told(derived: DerivedSpec, table: pa.Table) -> dict[str, object]:
+def _told(derived: DerivedSpec, sha256: str) -> dict[str, object]:
     """Tell what a derived table is, for its record."""
     from hepml_tasks.data.derived import get_derivation
 
@@ -228,5 +247,5 @@ def _told(derived: DerivedSpec, table: pa.Table) -> dict[str, object]:
         "parameters": dict(derived.parameters),
         "relation": derived.relation,
         "source": {"name": derived.source.name, "doi": derived.source.doi},
-        "table": f"sha256:{table_sha256(table)}",
+        "table": f"sha256:{sha256}",
     }

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from hepml_tasks.errors import RunError, ServerError
 from hepml_tasks.flows.description import rebuild, seeded
-from hepml_tasks.formats.arff import Attribute, render_arff
 from hepml_tasks.openml.connection import Connection, as_list
 from hepml_tasks.openml.details import TAG, lineage_tag, merit_tag, parse_details, run_details
 from hepml_tasks.openml.documents import render_xml
 from hepml_tasks.openml.flows import parameter_settings, publish_flow
+from hepml_tasks.openml.predictions import render_predictions
 from hepml_tasks.openml.registration import (
     find_task_id,
     known_measures,
@@ -123,42 +120,6 @@ def _task_id(connection: Connection, folder: RunFolder) -> int:
     return register_task(connection, task, register_dataset(connection, task))
 
 
-def render_predictions(folder: RunFolder) -> bytes:
-    """Return a run's predictions as the ARFF file that OpenML keeps.
-
-    Parameters
-    ----------
-    folder : RunFolder
-
-    Returns
-    -------
-    bytes
-        One row a prediction: repeat, fold, row_id, confidence of each class, prediction, correct;
-        of a regression repeat, fold, row_id, prediction, truth.
-    """
-    table = folder.predictions
-    name = folder.description["task"]["name"]
-    text = io.StringIO()
-    scores = [c for c in table.column_names if c.startswith("confidence.")]
-    classes = tuple(c.partition(".")[2] for c in scores)
-    columns = {
-        "repeat": table["repeat"],
-        "fold": table["fold"],
-        "row_id": table["row"],
-        **{c: table[c] for c in scores},
-        "prediction": table["prediction"],
-        "correct" if scores else "truth": table["truth"],
-    }
-    attributes = [
-        Attribute(c, "nominal", classes)
-        if scores and c in {"prediction", "correct"}
-        else Attribute(c, "numeric")
-        for c in columns
-    ]
-    render_arff(pa.table(columns), text, relation=f"predictions {name}", attributes=attributes)
-    return text.getvalue().encode("ascii")
-
-
 def _files(
     connection: Connection, folder: RunFolder, task_id: int, flow: Any, estimator: Any
 ) -> dict[str, tuple[str, str | bytes]]:
@@ -182,7 +143,7 @@ def _files(
         run["oml:output_data"] = {"oml:evaluation": claims}
     return {
         "description": ("description.xml", render_xml({"oml:run": run})),
-        "predictions": ("predictions.arff", render_predictions(folder)),
+        "predictions": ("predictions.arff", render_predictions(folder, task_id)),
         "scores": ("scores.json", json.dumps(scores)),
         "environment": ("environment.json", json.dumps(environment)),
         "run": ("run.json", json.dumps(folder.description)),

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def environment() -> dict[str, Any]:
 
 def package_versions() -> dict[str, str]:
     """Return the installed versions of the packages that decide what a run computes."""
+    return dict(_versions())
+
+
+# What is imported stays what it is: a process looks once, not once a run.
+@cache
+def _versions() -> dict[str, str]:
     versions = {}
     for name in _PACKAGES:
         try:
@@ -56,6 +63,7 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
+@cache
 def _commit() -> str | None:
     folder = Path(__file__).resolve().parent
     try:

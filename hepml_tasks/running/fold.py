@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,6 @@ def run_fold(
         scores that aren't finite numbers.
     """
     from sklearn.base import clone
-    from threadpoolctl import threadpool_limits
 
     model = clone(estimator)
     regression = np.issubdtype(y.dtype, np.number)
@@ -83,7 +84,8 @@ def run_fold(
         options["sample_weight"] = at_full_luminosity(
             weight[split.train], y[split.train], class_sums
         )
-    with _ONE_AT_A_TIME, threadpool_limits(threads), warnings.catch_warnings():
+    pools = _thread_pools(len(sys.modules))
+    with _ONE_AT_A_TIME, pools.limit(limits=threads), warnings.catch_warnings():
         # an estimator's advice on its own parameters is no business of the run
         warnings.simplefilter("ignore")
         start = time.perf_counter()
@@ -136,6 +138,14 @@ def _without_labels(
     check_detector(model)
     (normal,) = (c for c in class_sums if c != positive)
     return WithoutLabels(model, normal, str(positive))
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(_modules: int) -> Any:
+    """Find the libraries with threads of their own: again only when modules have come since."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def run_fold_in_worker(*args: Any, **options: Any) -> None:
@@ -195,5 +205,6 @@ def takes_weights(estimator: Any) -> bool:
 
 def point_out_signal(estimator: Any, y: npt.NDArray[np.str_], positive: str) -> None:
     """Tell a flow which class is signal where it isn't the last in sorted order."""
-    if max(set(y)) != positive and "pos_label" in estimator.get_params(deep=False):
+    # the parameters first: to look at every event's label takes longer
+    if "pos_label" in estimator.get_params(deep=False) and np.unique(y)[-1] != positive:
         estimator.set_params(pos_label=positive)

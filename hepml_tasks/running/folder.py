@@ -191,8 +191,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a table as a whole file or not at all."""
+    # numbers hardly repeat: to look for equal ones takes longer than all the rest
+    texts = [f.name for f in table.schema if pa.types.is_string(f.type)]
     with _writing(path), atomic_path(path) as temporary:
-        parquet.write_table(table, temporary, compression="zstd")
+        parquet.write_table(table, temporary, compression="zstd", use_dictionary=texts)
 
 
 def write_predictions(folder: RunFolder, table: pa.Table) -> None:

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from hepml_tasks.openml.publication import publish_run, render_predictions, wait_for_evaluation
+from hepml_tasks.openml.predictions import render_predictions
+from hepml_tasks.openml.publication import publish_run, wait_for_evaluation
 from hepml_tasks.running.folder import RunFolder, write_json
 
 TASK = ("--task", "toy-higgs", "--events", "1000")

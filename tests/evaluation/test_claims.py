@@ -13,7 +13,7 @@ from hepml_tasks.evaluation.claims import Claim, Verdict, agree, claims_of, veri
 from hepml_tasks.evaluation.evidence import Evidence, from_file, from_folder
 from hepml_tasks.evaluation.runs import rescore_run
 from hepml_tasks.metrics import register, registry
-from hepml_tasks.openml.publication import render_predictions
+from hepml_tasks.openml.predictions import render_predictions
 from hepml_tasks.running.folder import RunFolder, write_json, write_parquet
 
 

@@ -16,7 +16,7 @@ from hepml_tasks.evaluation.evaluate import Truth, evaluate
 from hepml_tasks.evaluation.predictions import check_against_splits, from_table
 from hepml_tasks.flows import find_flow
 from hepml_tasks.metrics import ams
-from hepml_tasks.openml.publication import render_predictions
+from hepml_tasks.openml.predictions import render_predictions
 from hepml_tasks.openml.registration import render_dataset
 from hepml_tasks.spec import EvaluationSpec, to_mapping
 from hepml_tasks.splits import Split, write_split_arff

@@ -14,7 +14,8 @@ from hepml_tasks.errors import ChecksumError, RunError, ServerError
 from hepml_tasks.evaluation.claims import verify
 from hepml_tasks.openml import rescoring
 from hepml_tasks.openml.connection import Connection
-from hepml_tasks.openml.publication import publish_run, render_predictions, wait_for_evaluation
+from hepml_tasks.openml.predictions import render_predictions
+from hepml_tasks.openml.publication import publish_run, wait_for_evaluation
 from hepml_tasks.openml.registration import render_dataset
 from hepml_tasks.openml.retrieval import fetch_run
 from hepml_tasks.running.folder import RunFolder, write_json
