@@ -105,6 +105,18 @@ class Guesses:
         return next(c for c in self.columns if c.name == name)
 
 
+def looks_like(name: str) -> str | None:
+    """Say what a column seems to be that had better be no feature, by its name alone.
+
+    Returns
+    -------
+    {"a weight", "an event's number"} or None
+    """
+    if _WEIGHT.fullmatch(name):
+        return "a weight"
+    return "an event's number" if _EVENT.fullmatch(name) else None
+
+
 def look(table: pa.Table, *, target: str | None = None) -> Guesses:
     """Say what the columns of a table seem to be.
 

@@ -262,7 +262,7 @@ class _File:
 _REMEDIES = {
     "events": "correct dataset.rows, or have the right file",
     "content": "find out what changed, then correct dataset.content",
-    "columns": "correct the name, or take it out",
+    "columns": "correct the name, or take it out (roles.exclude)",
     "types": "correct the type, or have the column converted by dataset.table.columns",
     "values": "correct the range, or have the right file",
     "undefined": "say dataset.undefined, or allow undefined values",
@@ -290,7 +290,8 @@ def _field_of(finding: Finding, spec: TaskSpec) -> Field:
         name = finding.check.removeprefix("split ").removesuffix(", duplicates")
         numbers = [i for i, s in enumerate(spec.splits) if s.name == name]
         return ("splits", *numbers[:1])
-    if finding.column in spec.dataset.columns:
+    listed = finding.check == "columns" and finding.column in spec.roles.features
+    if finding.column in spec.dataset.columns and not listed:
         return ("dataset", "columns", finding.column)
     roles = {v: k for k, v in vars(spec.roles).items() if isinstance(v, str)}
     if finding.column in roles:

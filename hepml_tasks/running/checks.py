@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from hepml_tasks.data.checksum import table_sha256
 from hepml_tasks.data.columns import type_name
+from hepml_tasks.data.looking import looks_like
 from hepml_tasks.data.table import load_table
 from hepml_tasks.errors import nearest
 from hepml_tasks.running.balance import check_classes, check_weights
@@ -122,7 +123,12 @@ def _columns(spec: TaskSpec, table: pa.Table) -> list[Finding]:
         for pattern in spec.roles.features
         if any(c in pattern for c in "*?[") and not fnmatch.filter(features, pattern)
     ]
-    return _judged("columns", problems, f"{len(names)}, {len(features)} of them features")
+    found = _judged("columns", problems, f"{len(names)}, {len(features)} of them features")
+    for name in features:
+        if (what := looks_like(name)) is not None:
+            told = f"{name!r} is a feature and is called like {what}"
+            found.append(Finding("columns", "warning", told, name))
+    return found
 
 
 def _present(spec: TaskSpec, table: pa.Table) -> Iterator[tuple[str, ColumnSpec]]:

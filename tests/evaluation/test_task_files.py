@@ -181,6 +181,18 @@ def test_data_that_contradict_the_file_are_told_with_the_field(small_task: Path,
     assert all(";" in message for message in found.values())
 
 
+def test_a_second_weight_or_event_number_among_the_features_is_warned_of(
+    small_task: Path, task_data
+):
+    # as in the published file, where Weight and KaggleWeight both tell the class
+    del task_data["roles"]["weight"], task_data["roles"]["event_id"]
+    task_data["roles"]["features"] = ["DER_*", "PRI_*", "Weight", "EventId"]
+    found = problems(written(small_task, task_data))
+    warned = {p.field: p.message for p in found if p.level == "warning"}
+    assert "'Weight' is a feature and is called like a weight" in warned["roles.features[2]"]
+    assert "called like an event's number" in warned["roles.features[3]"]
+
+
 def test_rows_that_a_split_forgets_or_lacks_are_told(small_task: Path, task_data):
     task_data["roles"]["split"] = "Process"
     task_data["splits"] = [
