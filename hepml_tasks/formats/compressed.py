@@ -89,7 +89,9 @@ def _member(archive: zipfile.ZipFile, path: Path, wanted: str | None) -> zipfile
     if len(named) != 1:
         names = ", ".join(i.filename for i in tables[:8]) or "no file"
         missing = f"no {wanted!r} among" if wanted is not None and not named else "holds"
-        raise FormatError(f"{path}: {missing} {names}; name one of them as `member`")
+        raise FormatError(
+            f"{path}: {missing} {names}; name one with --member, or as `member` in a task's file"
+        )
     (info,) = named
     # UCI's archives call a table .data
     if not info.filename.lower().endswith((".csv", ".txt", ".data")):

@@ -91,7 +91,7 @@ def open_stream(path: Path, table: TableSpec) -> Iterator[TableStream]:
             if branches[name].field is None:
                 raise FormatError(
                     f"{path}: branch {name!r} of type {branches[name].branch.typename} is no"
-                    " column; choose others by `columns`"
+                    " column; choose others with --column, or by `columns` in a task's file"
                 )
         schema = pa.schema([branches[name].field for name in names])
         typed = restored(schema, note)
