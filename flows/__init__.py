@@ -95,6 +95,12 @@ FLOWS = {
             "cwola",
             types=("anomaly-detection",),
         ),
+        Flow(
+            "azimuth-clusters",
+            "hits of one direction, the floor of tracking",
+            "azimuth",
+            types=("tracking",),
+        ),
     )
 }
 

@@ -166,6 +166,47 @@ def plain_holdout(events: int, fraction: float, seed: int) -> tuple[Rows, Rows]:
     return np.sort(train).astype(np.int64), np.sort(test).astype(np.int64)
 
 
+def of_groups(group: npt.ArrayLike, parts: Sequence[tuple[Rows, Rows]]) -> list[tuple[Rows, Rows]]:
+    """Turn a split of groups into the split of their rows: no group is torn apart.
+
+    Parameters
+    ----------
+    group : array-like of int, shape (n_events,)
+        Each row's group, by numbers from 0 without gaps.
+    parts : sequence of (train, test)
+        Numbers of groups, such as `plain_kfold` gives them for as many events as there are groups.
+
+    Returns
+    -------
+    list of (train, test)
+    """
+    numbers = np.asarray(group)
+    return [
+        (
+            np.flatnonzero(np.isin(numbers, train)).astype(np.int64),
+            np.flatnonzero(np.isin(numbers, test)).astype(np.int64),
+        )
+        for train, test in parts
+    ]
+
+
+def check_whole(group: npt.ArrayLike, train: Rows, test: Rows) -> None:
+    """Check that no group trains and is tested.
+
+    Raises
+    ------
+    DataError
+        Names a row of such a group.
+    """
+    numbers = np.asarray(group)
+    torn = np.flatnonzero(np.isin(numbers[test], numbers[train]))
+    if len(torn):
+        raise DataError(
+            f"row {test[torn[0]]} is tested and others of its group train; a split has to keep"
+            " groups whole"
+        )
+
+
 def by_column(
     column: npt.ArrayLike, train: Sequence[str], test: Sequence[str]
 ) -> tuple[Rows, Rows]:
@@ -263,6 +304,12 @@ def write_split_arff(
         Those of a learning curve get a further column, ``sample``.
     relation : str
     """
+    table = _split_table(splits)
+    attributes = [a for a in (*_ATTRIBUTES, _SAMPLE) if a.name in table.column_names]
+    write_arff(table, path, relation=relation, attributes=attributes)
+
+
+def _split_table(splits: Sequence[Split]) -> pa.Table:
     attributes = (*_ATTRIBUTES, _SAMPLE) if is_curve(splits) else _ATTRIBUTES
     parts = [
         pa.table(
@@ -277,7 +324,35 @@ def write_split_arff(
         for split in splits
         for kind, rows in (("TRAIN", split.train), ("TEST", split.test))
     ]
-    write_arff(pa.concat_tables(parts), path, relation=relation, attributes=attributes)
+    return pa.concat_tables(parts)
+
+
+def write_split_parquet(path: str | os.PathLike[str], splits: Sequence[Split]) -> None:
+    """Write splits with the columns of `write_split_arff`, but as Parquet: for very many rows.
+
+    Parameters
+    ----------
+    path : path-like
+    splits : sequence of Split
+    """
+    from pyarrow import parquet
+
+    parquet.write_table(_split_table(splits), path, compression="zstd")
+
+
+def read_split_file(path: str | os.PathLike[str]) -> list[Split]:
+    """Read splits from ARFF or, where the name ends in ``.parquet``, from Parquet.
+
+    Raises
+    ------
+    FormatError
+        As `read_split_arff`.
+    """
+    if not os.fspath(path).endswith(".parquet"):
+        return read_split_arff(path)
+    from hepml_tasks.formats.flat import read_flat
+
+    return _splits_in(read_flat(path, [a.name for a in _ATTRIBUTES]), path)
 
 
 def read_split_arff(path: str | os.PathLike[str]) -> list[Split]:
@@ -288,7 +363,10 @@ def read_split_arff(path: str | os.PathLike[str]) -> list[Split]:
     FormatError
         If a column is missing or a row trains and is tested in the same fold.
     """
-    table = read_arff(path).table
+    return _splits_in(read_arff(path).table, path)
+
+
+def _splits_in(table: pa.Table, path: str | os.PathLike[str]) -> list[Split]:
     names = {name.casefold(): name for name in table.column_names}
     missing = {"type", "rowid", "repeat", "fold"} - set(names)
     if missing:

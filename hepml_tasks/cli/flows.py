@@ -52,6 +52,7 @@ _KINDS: dict[TaskType, str] = {
     "multiclass-classification": "classes",
     "regression": "numbers",
     "anomaly-detection": "anomalies",
+    "tracking": "tracks",
 }
 
 

@@ -12,7 +12,7 @@ from hepml_tasks.data.classes import count_classes
 from hepml_tasks.data.columns import Column, describe_columns
 from hepml_tasks.data.croissant import Distribution, landing_page
 from hepml_tasks.data.licences import find_licence
-from hepml_tasks.spec import UNLABELLED, HoldOut, KFold, SplitSpec, TaskSpec
+from hepml_tasks.spec import AllTested, HoldOut, KFold, SplitSpec, TaskSpec
 
 _SIZES = {"n<1K": 1e3, "1K<n<10K": 1e4, "10K<n<100K": 1e5, "100K<n<1M": 1e6, "1M<n<10M": 1e7}
 _UNDEFINED = {
@@ -151,16 +151,22 @@ def _number(value: float | None) -> str:
 
 def _classes(spec: TaskSpec, table: pa.Table | None) -> str:
     target = spec.roles.target
-    if spec.type == "regression":
+    if spec.kind.target == "number":
         text = f"## Target and weights\n\nWhat is predicted is the number `{target}`."
+    elif spec.kind.target == "id":
+        text = (
+            "## Target and weights\n\nWhat is predicted is which rows of a group have the same"
+            f" `{target}`; the group is `{spec.roles.group}`."
+        )
     elif spec.roles.positive is None:
         text = f"## Classes and weights\n\nThe class is `{target}`."
     else:
         text = f"## Classes and weights\n\nSignal is `{target}` = `{spec.roles.positive}`."
-        if spec.type in UNLABELLED:
+        if not spec.kind.labelled:
             text += " The classes are for the evaluation: nothing is fitted to them."
     if spec.roles.weight:
-        text += f" `{spec.roles.weight}` is the physical weight of an event."
+        what = "weight of a row" if spec.kind.grouped else "physical weight of an event"
+        text += f" `{spec.roles.weight}` is the {what}."
     else:
         text += " Every event counts 1."
     if spec.class_sums:
@@ -168,7 +174,7 @@ def _classes(spec: TaskSpec, table: pa.Table | None) -> str:
             " Sums of weights of any part of the data are scaled, class by class, to those at full"
             " luminosity."
         )
-    if spec.type == "regression" or (table is None and not spec.class_sums):
+    if spec.kind.target != "class" or (table is None and not spec.class_sums):
         return text
     header = ("class", "events", "sum of weights", "at full luminosity")
     if table is None:
@@ -187,21 +193,23 @@ def _classes(spec: TaskSpec, table: pa.Table | None) -> str:
 
 
 def _splits(spec: TaskSpec) -> str:
-    numbers = spec.type == "regression"
-    rows = [
-        (f"`{s.name}`", describe_split(s, spec.roles.split, numbers=numbers)) for s in spec.splits
-    ]
+    how = ", stratified by class" if spec.kind.target == "class" else ""
+    if spec.roles.group is not None:
+        how = f", by whole groups of `{spec.roles.group}`"
+    rows = [(f"`{s.name}`", describe_split(s, spec.roles.split, how=how)) for s in spec.splits]
     return "## Splits\n\nThe first is the default.\n\n" + _table(("split", "what"), rows)
 
 
-def describe_split(split: SplitSpec, column: str | None, *, numbers: bool = False) -> str:
-    """Tell a split in one line."""
+def describe_split(
+    split: SplitSpec, column: str | None, *, how: str = ", stratified by class"
+) -> str:
+    """Tell a split in one line; `how` says how a split by chance is made."""
+    if isinstance(split, AllTested):
+        return "all events are tested, none trains"
     if isinstance(split, KFold):
-        how = "" if numbers else ", stratified by class"
         return f"{split.folds}-fold cross-validation{how}, seed {split.seed}"
     if isinstance(split, HoldOut):
         share = f"{100 * split.fraction:g} %"
-        how = "" if numbers else ", stratified"
         return f"{share} of the events held back for the test{how}, seed {split.seed}"
     train, test = ", ".join(split.train), ", ".join(split.test)
     text = f"the publisher's: {column} = {train} trains, {test} tests"

@@ -40,6 +40,8 @@ class Column:
 
 
 _FEW = 12
+NAMED_ROLES = ("target", "weight", "event_id", "split", "group")
+"""The roles that one column has; of two roles the later one is told."""
 
 
 def roles_of(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
@@ -54,9 +56,9 @@ def roles_of(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        ``feature``, ``target``, ``weight``, ``event_id`` or ``split`` by column.
+        ``feature``, ``target``, ``weight``, ``event_id``, ``split`` or ``group`` by column.
     """
-    named = {getattr(roles, role): role for role in ("target", "weight", "event_id", "split")}
+    named = {getattr(roles, role): role for role in NAMED_ROLES}
     names = list(columns)
     features = set(roles.features_among(names))
     return {
@@ -119,7 +121,7 @@ def describe_columns(spec: TaskSpec, table: pa.Table | None) -> list[Column]:
 def _declared(spec: TaskSpec) -> list[Column]:
     roles, declared = spec.roles, spec.dataset.columns
     named = roles_of(roles, declared)
-    for role in ("event_id", "target", "weight", "split"):
+    for role in ("event_id", "group", "target", "weight", "split"):
         if name := getattr(roles, role):
             named[name] = role
     named |= dict.fromkeys(roles.features, "feature")

@@ -37,13 +37,15 @@ class Events:
         The columns that a model may see, in the table's order.
     y : ndarray of shape (n_events,)
         The class, as text, `WITHHELD` where only a server knows it; the number that a regression
-        predicts.
+        predicts; the id of the particle that left a hit, as int64.
     weight : ndarray of shape (n_events,), optional
         The physical weight; NaN where it is withheld with the class.
     event_id : ndarray of shape (n_events,)
         The event's number; the row's where the data have none.
     class_sums : mapping of str to float
-        Each class's sum of weights at full luminosity; empty for a regression.
+        Each class's sum of weights at full luminosity; empty where there are no classes.
+    group : ndarray of int64, shape (n_events,), optional
+        Which rows belong together: equal numbers, from 0 in ascending order of the column.
     """
 
     table: pa.Table
@@ -52,6 +54,7 @@ class Events:
     weight: npt.NDArray[np.float64] | None
     event_id: npt.NDArray[np.int64]
     class_sums: Mapping[str, float]
+    group: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -129,10 +132,10 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
         event_id = table[roles.event_id].to_numpy().astype(np.int64)
     else:
         event_id = np.arange(table.num_rows, dtype=np.int64)
-    if spec.type == "regression":
-        _check_numbers(table[roles.target], roles.target, name)
-        target = table[roles.target].cast(pa.float64()).to_numpy()
-        return Events(table, features, target, weight, event_id, {})
+    group = None if roles.group is None else _groups(table[roles.group], roles.group, name)
+    if spec.kind.target != "class":
+        target = _numbers(table[roles.target], roles.target, name, whole=spec.kind.target == "id")
+        return Events(table, features, target, weight, event_id, {}, group)
     labels, found = _classes(table, spec)
     values = np.ones(len(labels)) if weight is None else weight
     sums = spec.class_sums or {c: float(values[labels == c].sum()) for c in found}
@@ -141,7 +144,28 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
             f"dataset {name}: classes are {', '.join(found)}, class_sums of task {spec.name}"
             f" names {', '.join(sorted(sums))}"
         )
-    return Events(table, features, labels, weight, event_id, dict(sums))
+    return Events(table, features, labels, weight, event_id, dict(sums), group)
+
+
+def _numbers(column: pa.ChunkedArray, name: str, dataset: str, *, whole: bool) -> npt.NDArray[Any]:
+    """Return a target of numbers as float64, or one of ids as int64."""
+    if not whole:
+        _check_numbers(column, name, dataset)
+        return np.asarray(column.cast(pa.float64()).to_numpy())
+    # ids may have more digits than a float64
+    if not pa.types.is_integer(column.type):
+        raise DataError(f"dataset {dataset}: column {name!r} is {column.type}, not whole numbers")
+    return np.asarray(column.cast(pa.int64()).to_numpy())
+
+
+def _groups(column: pa.ChunkedArray, name: str, dataset: str) -> npt.NDArray[np.int64]:
+    if not pa.types.is_integer(column.type) or column.null_count:
+        raise DataError(
+            f"dataset {dataset}: column {name!r} (group) is {column.type} with {column.null_count}"
+            " undefined values; a group is a whole number"
+        )
+    values = column.to_numpy()
+    return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
 
 
 def _classes(table: pa.Table, spec: TaskSpec) -> tuple[npt.NDArray[np.str_], list[str]]:

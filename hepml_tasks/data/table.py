@@ -124,7 +124,7 @@ def _make(dataset: DatasetSpec, *, progress: bool) -> pa.Table:
 
 def _read_files(dataset: DatasetSpec, *, progress: bool) -> tuple[pa.Table, str]:
     """Read the files as one table, and say where it is from."""
-    from hepml_tasks.data.parts import marked, stacked
+    from hepml_tasks.data.parts import joined, marked, stacked
 
     if len(dataset.files) == 1:
         path = fetch_file(dataset.files[0], dataset=dataset.name, progress=progress)
@@ -134,7 +134,8 @@ def _read_files(dataset: DatasetSpec, *, progress: bool) -> tuple[pa.Table, str]
     tables = [read_table(path, dataset.table or TableSpec()) for path in paths]
     assert dataset.parts is not None  # noqa: S101 - the spec's own rule
     names = [file.part or file.name for file in dataset.files]
-    return stacked(tables, names, dataset.parts, [str(p) for p in paths]), dataset.name
+    together = joined if dataset.parts.join else stacked
+    return together(tables, names, dataset.parts, [str(p) for p in paths]), dataset.name
 
 
 def _derive(dataset: DatasetSpec, derived: DerivedSpec, *, progress: bool) -> pa.Table:

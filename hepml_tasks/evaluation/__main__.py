@@ -19,7 +19,7 @@ from hepml_tasks.evaluation.evaluate import Truth, evaluate
 from hepml_tasks.evaluation.predictions import check_against_splits, read_predictions
 from hepml_tasks.evaluation.truth import read_truth
 from hepml_tasks.spec import EvaluationSpec, from_mapping
-from hepml_tasks.splits import Split, is_curve, last_samples, read_split_arff
+from hepml_tasks.splits import Split, is_curve, last_samples, read_split_file
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def _truth(path: str, spec: str) -> Truth:
 
 @lru_cache(maxsize=4)
 def _splits(path: str) -> list[Split]:
-    return read_split_arff(path)
+    return read_split_file(path)
 
 
 if __name__ == "__main__":

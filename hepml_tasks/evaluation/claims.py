@@ -193,7 +193,11 @@ def verify(evidence: Evidence) -> Verdict:
         if name in evidence.spec.metrics:
             continue
         metric = all_metrics().get(name)
-        reason = "is not known here" if metric is None else obstacle(metric, evidence.truth)
+        reason = (
+            "is not known here"
+            if metric is None
+            else obstacle(metric, evidence.truth, evidence.spec)
+        )
         try:
             if reason is None:
                 found |= _recompute(evidence, [name])

@@ -18,7 +18,9 @@ from hepml_tasks.spec import EvaluationSpec
 Labels = npt.NDArray[np.str_]
 Floats = npt.NDArray[np.float64]
 
-_FROM_CLASSES = frozenset({"selection", "labels", "score", "probability"})
+_PREDICTED = {"class": "a class", "number": "a number", "id": "an id"}
+_FROM_SCORES = frozenset({"score", "probability"})
+_TWO_CLASSES = frozenset({"selection", "score", "probability"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +29,10 @@ class Truth:
 
     Parameters
     ----------
-    y : ndarray of str, or of float64 for a regression, shape (n_events,)
+    y : ndarray of str, of float64 for a regression, or of int64 for ids, shape (n_events,)
     weight : ndarray of float64, optional
     event_id : ndarray of int64
+        What is resampled as one: the event, or the group of the row.
     partition : ndarray of str, optional
         The value of the column that names the partitions.
     """
@@ -39,15 +42,10 @@ class Truth:
     event_id: npt.NDArray[np.int64]
     partition: Labels | None = None
 
-    @property
-    def is_regression(self) -> bool:
-        """Whether numbers are predicted, and not classes."""
-        return bool(np.issubdtype(self.y.dtype, np.number))
-
     @cached_property
     def n_classes(self) -> int:
-        """The number of classes; 0 for a regression."""
-        return 0 if self.is_regression else len(set(self.y.tolist()))
+        """The number of classes; 0 where numbers or ids are predicted."""
+        return 0 if np.issubdtype(self.y.dtype, np.number) else len(set(self.y.tolist()))
 
 
 @dataclass(frozen=True)
@@ -148,12 +146,12 @@ def evaluate(
     samples = _Samples(in_order(predictions), truth, spec)
     done = {}
     for name in spec.metrics if metrics is None else metrics:
-        if reason := obstacle(get_metric(name), truth):
+        if reason := obstacle(get_metric(name), truth, spec):
             raise MetricError(f"metric {name!r} {reason}")
         done[name] = samples.score(get_metric(name), replicas=replicas, seed=seed)
     left_out = {}
     for metric in () if metrics is not None else all_metrics().values():
-        if not metric.is_added or metric.name in done or obstacle(metric, truth):
+        if not metric.is_added or metric.name in done or obstacle(metric, truth, spec):
             continue
         try:
             done[metric.name] = samples.score(metric, replicas=replicas, seed=seed)
@@ -173,26 +171,21 @@ def evaluate(
     )
 
 
-def obstacle(metric: Metric, truth: Truth) -> str | None:
-    """Say why a metric can't be computed from predicted classes and scores, if it can't.
+def obstacle(metric: Metric, truth: Truth, spec: EvaluationSpec) -> str | None:
+    """Say why a metric can't be computed from a task's predictions, if it can't.
 
     Returns
     -------
     str or None
         The end of a sentence that begins with the metric's name.
     """
-    if truth.is_regression and metric.needs != "regression":
-        return f"needs {metric.needs}, which predictions of a number don't have"
-    if not truth.is_regression and metric.needs not in _FROM_CLASSES:
-        return f"needs {metric.needs}, which predictions of a class don't have"
-    if metric.columns:
-        return (
-            f"needs {', '.join(metric.columns)} for each event beside the predictions;"
-            " call hepml_tasks.metrics.score with it"
-        )
-    if metric.needs not in {"labels", "regression"} and truth.n_classes > 2:
+    if metric.needs in _TWO_CLASSES and truth.n_classes > 2:
         return f"is for two classes; the dataset has {truth.n_classes}"
-    return None
+    given = () if spec.group is None else ("event_id",)
+    reason = metric.unmet(spec.kind.metrics, given, _PREDICTED[spec.kind.target])
+    if reason is None or metric.needs not in spec.kind.metrics:
+        return reason
+    return f"{reason}; call hepml_tasks.metrics.score with it"
 
 
 def in_order(predictions: Predictions) -> Predictions:
@@ -287,10 +280,10 @@ class Sample:
     def arguments(self, metric: Metric) -> dict[str, Any]:
         """Return what a metric is computed from, as `hepml_tasks.metrics.score` takes it."""
         given: dict[str, Any] = {"y_true": self.y_true}
-        if metric.needs in {"selection", "labels", "regression"}:
-            given["y_pred"] = self.y_pred
-        else:
+        if metric.needs in _FROM_SCORES:
             given["y_score"] = self.y_score
+        else:
+            given["y_pred"] = self.y_pred
         if metric.weighted:
             given["sample_weight"] = self.weight
             given["class_sums"] = self.class_sums

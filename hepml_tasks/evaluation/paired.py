@@ -33,7 +33,7 @@ def compare_runs(
         For runs that don't predict the same events, or a metric that takes more than predictions.
     """
     chosen = get_metric(metric)
-    if reason := obstacle(chosen, first.truth):
+    if reason := obstacle(chosen, first.truth, first.spec):
         raise RunError(f"metric {metric!r} {reason}")
     one, two = (pooled(in_order(e.predictions), e.truth, e.spec) for e in (first, second))
     if one.event_id.tolist() != two.event_id.tolist() or first.spec != second.spec:

@@ -28,9 +28,9 @@ class Predictions:
     ----------
     repeat, fold, row : ndarray of int64, shape (n_predictions,)
         Which test event of which fold: the row in the dataset.
-    predicted : ndarray of str, or of float64
-        The class (for a task with a selection, whether the event is selected), or a regression's
-        number.
+    predicted : ndarray of str, of float64 or of int64
+        The class (for a task with a selection, whether the event is selected), a regression's
+        number, or the id of what the row was found to belong to.
     score : ndarray of float64, optional
         The confidence in signal, where one class of two is signal.
     """
@@ -43,13 +43,14 @@ class Predictions:
 
 
 def read_predictions(path: Path, spec: EvaluationSpec, *, curve: bool = False) -> Predictions:
-    """Read the predictions file of an OpenML run.
+    """Read the predictions file of a run.
 
     Parameters
     ----------
     path : Path
-        ARFF with ``repeat``, ``fold``, ``row_id``, ``prediction`` and, of classes,
-        ``confidence.CLASS``.
+        OpenML's ARFF with ``repeat``, ``fold``, ``row_id``, ``prediction`` and, of classes,
+        ``confidence.CLASS``; or the Parquet file of a task that OpenML can't carry, in the
+        columns of a run folder.
     spec : EvaluationSpec
         Of the task; the confidence in its positive class is the score.
     curve : bool
@@ -61,6 +62,10 @@ def read_predictions(path: Path, spec: EvaluationSpec, *, curve: bool = False) -
     RunError, FormatError
         Name the file and the column.
     """
+    if path.suffix == ".parquet":
+        from hepml_tasks.formats.flat import read_flat
+
+        return from_table(read_flat(path, prediction_columns(spec)), spec, origin=str(path))
     table = read_arff(path).table
     if curve:
         table = _by_last_samples(table, origin=str(path))
@@ -83,6 +88,12 @@ def _by_last_samples(table: pa.Table, *, origin: str) -> pa.Table:
     return table.filter(pa.array(sample == last[folds]))
 
 
+def prediction_columns(spec: EvaluationSpec) -> list[str]:
+    """Return the columns of a run's predictions from which it is scored."""
+    score = [] if spec.positive is None else [f"{_CONFIDENCE}{spec.positive}"]
+    return ["repeat", "fold", "row", "prediction", *score]
+
+
 def from_table(table: pa.Table, spec: EvaluationSpec, *, origin: str) -> Predictions:
     """Take predictions from a table, such as a run folder's.
 
@@ -92,22 +103,24 @@ def from_table(table: pa.Table, spec: EvaluationSpec, *, origin: str) -> Predict
         For a missing column, an undefined value or a score that isn't a finite number.
     """
     score = None if spec.positive is None else f"{_CONFIDENCE}{spec.positive}"
-    for column in ("repeat", "fold", "row", "prediction", score):
-        if column is not None and column not in table.column_names:
+    for column in prediction_columns(spec):
+        if column not in table.column_names:
             raise RunError(
                 f"{origin}: column {column!r} is missing{nearest(column, table.column_names)}"
             )
     predicted: npt.NDArray[Any]
-    if spec.type == "regression":
+    if spec.kind.target == "number":
         predicted = _finite(table, "prediction", origin)
+    elif spec.kind.target == "id":
+        predicted = _whole(table, "prediction", origin)
     elif table["prediction"].null_count:
         raise RunError(f"{origin}: column 'prediction' has undefined values")
     else:
         predicted = np.asarray(table["prediction"].cast(pa.string()).to_pylist())
     return Predictions(
-        repeat=_numbers(table, "repeat", origin).astype(np.int64),
-        fold=_numbers(table, "fold", origin).astype(np.int64),
-        row=_numbers(table, "row", origin).astype(np.int64),
+        repeat=_whole(table, "repeat", origin),
+        fold=_whole(table, "fold", origin),
+        row=_whole(table, "row", origin),
         predicted=predicted,
         score=None if score is None else _finite(table, score, origin),
     )
@@ -124,11 +137,25 @@ def _finite(table: pa.Table, name: str, origin: str) -> npt.NDArray[np.float64]:
     return values
 
 
-def _numbers(table: pa.Table, name: str, origin: str) -> npt.NDArray[np.float64]:
+def _whole(table: pa.Table, name: str, origin: str) -> npt.NDArray[np.int64]:
+    _refuse_undefined(table, name, origin)
+    try:
+        # not by way of floating point: ids may have more than 15 digits
+        return np.asarray(table[name].cast(pa.int64()).to_numpy(), dtype=np.int64)
+    except pa.ArrowInvalid as error:
+        raise RunError(f"{origin}: column {name!r} holds no whole numbers ({error})") from error
+
+
+def _refuse_undefined(table: pa.Table, name: str, origin: str) -> None:
     column = table[name]
     if column.null_count:
         first = pc.index(pc.is_null(column), value=True).as_py()
         raise RunError(f"{origin}: column {name!r} is undefined in prediction {first}")
+
+
+def _numbers(table: pa.Table, name: str, origin: str) -> npt.NDArray[np.float64]:
+    _refuse_undefined(table, name, origin)
+    column = table[name]
     try:
         result: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid as error:

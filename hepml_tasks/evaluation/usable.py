@@ -6,17 +6,8 @@ from collections.abc import Iterator
 
 from hepml_tasks.errors import HepmlError
 from hepml_tasks.metrics import get_metric
-from hepml_tasks.spec import TaskSpec, TaskType
+from hepml_tasks.spec import TaskSpec
 from hepml_tasks.spec.problems import Field
-
-_OF_TWO_CLASSES = {"selection", "labels", "score", "probability"}
-
-_NEEDS: dict[TaskType, set[str]] = {
-    "binary-classification": _OF_TWO_CLASSES,
-    "anomaly-detection": _OF_TWO_CLASSES,
-    "multiclass-classification": {"labels"},
-    "regression": {"regression"},
-}
 
 
 def metric_problems(spec: TaskSpec) -> Iterator[tuple[Field, str]]:
@@ -40,18 +31,11 @@ def metric_problems(spec: TaskSpec) -> Iterator[tuple[Field, str]]:
         except HepmlError as error:
             yield field, str(error)
             continue
-        if metric.needs not in _NEEDS[spec.type]:
-            yield (
-                field,
-                f"metric {name!r} needs {metric.needs}, which predictions of a task of type"
-                f" {spec.type} don't have; `hepml metrics` lists what each needs",
-            )
-        elif metric.columns:
-            yield (
-                field,
-                f"metric {name!r} needs {', '.join(metric.columns)} for each event, for which"
-                " there is no role; name another metric",
-            )
+        reason = metric.unmet(
+            spec.kind.metrics, spec.roles.columns_of_events, f"a task of type {spec.type}"
+        )
+        if reason is not None:
+            yield field, f"metric {name!r} {reason}; `hepml metrics` lists what each needs"
     for number, reference in enumerate(spec.references):
         try:
             get_metric(reference.metric)

@@ -15,7 +15,7 @@ import inspect
 import math
 import pkgutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -170,6 +170,29 @@ class Metric:
             for k, v in given.items()
             if k not in self.columns and v is not inspect.Parameter.empty
         }
+
+    def unmet(self, needs: Collection[str], columns: Collection[str], of: str) -> str | None:
+        """Say what a task lacks for it to be computed, or None.
+
+        Parameters
+        ----------
+        needs : collection of str
+            What the task's predictions give: see `Needs`.
+        columns : collection of str
+            What is known of each event beside them.
+        of : str
+            What the predictions are of, for the sentence.
+
+        Returns
+        -------
+        str or None
+            The end of a sentence that begins with the metric's name.
+        """
+        if self.needs not in needs:
+            return f"needs {self.needs}, which predictions of {of} don't have"
+        if lacking := [c for c in self.columns if c not in columns]:
+            return f"needs {', '.join(lacking)} for each event beside the predictions"
+        return None
 
     @property
     def is_added(self) -> bool:

@@ -196,7 +196,7 @@ def _of_columns(spec: TaskSpec, columns: Sequence[str] | None) -> Iterator[tuple
     roles = spec.roles
     elements = {"target": "default_target_attribute", "event_id": "row_id_attribute"}
     named = {}
-    for role in ("target", "event_id", "weight", "split"):
+    for role in ("target", "event_id", "weight", "split", "group"):
         column = getattr(roles, role)
         if column is not None:
             named[column] = role

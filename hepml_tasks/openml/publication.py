@@ -10,6 +10,7 @@ from typing import Any
 
 from hepml_tasks.errors import RunError, ServerError
 from hepml_tasks.flows.description import rebuild, seeded
+from hepml_tasks.openml import beyond
 from hepml_tasks.openml.connection import Connection, as_list
 from hepml_tasks.openml.details import TAG, lineage_tag, merit_tag, parse_details, run_details
 from hepml_tasks.openml.documents import render_xml
@@ -70,7 +71,7 @@ def publish_run(connection: Connection, folder: RunFolder) -> Published:
         raise RunError(f"{folder.path}: the run isn't finished; run it again to finish it")
     description = folder.description
     marked = folder.published(connection.key)
-    if marked is not None and _has_run(connection, int(marked["run_id"]), description["uuid"]):
+    if marked is not None and _has_run(connection, marked, description["uuid"]):
         ids = {k: int(marked[k]) for k in ("run_id", "task_id", "flow_id")}
         return Published(**ids, was_there=True)
     task_id = _task_id(connection, folder)
@@ -81,9 +82,7 @@ def publish_run(connection: Connection, folder: RunFolder) -> Published:
     was_there = run_id is not None
     if run_id is None:
         estimator = seeded(estimator, description["seed"])
-        files = _files(connection, folder, task_id, flow, estimator)
-        answer = connection.post("run/", files=files)
-        run_id = int(answer["oml:upload_run"]["oml:run_id"])
+        run_id = _send(connection, folder, task_id, flow, estimator)
     published = Published(run_id, task_id, int(flow.flow_id), was_there)
     folder.mark_published(
         connection.key,
@@ -97,16 +96,36 @@ def publish_run(connection: Connection, folder: RunFolder) -> Published:
     return published
 
 
+def _evaluation(folder: RunFolder) -> EvaluationSpec:
+    return from_mapping(
+        folder.description["task"]["evaluation"],
+        EvaluationSpec,
+        origin=str(folder.path / "run.json"),
+    )
+
+
+def _send(
+    connection: Connection, folder: RunFolder, task_id: int, flow: Any, estimator: Any
+) -> int:
+    spec = _evaluation(folder)
+    files = _files(connection, folder, task_id, flow, estimator)
+    if beyond.is_beyond(spec):
+        files["predictions"] = ("predictions.parquet", beyond.render_predictions(folder, spec))
+        return beyond.post_run(connection, files)
+    files["predictions"] = ("predictions.arff", render_predictions(folder, task_id))
+    answer = connection.post("run/", files=files)
+    return int(answer["oml:upload_run"]["oml:run_id"])
+
+
 def _task_id(connection: Connection, folder: RunFolder) -> int:
     """Find the run's task on a server; only where it isn't there are the data needed."""
     description = folder.description
-    evaluation = from_mapping(
-        description["task"]["evaluation"], EvaluationSpec, origin=str(folder.path / "run.json")
-    )
-    found = find_task_id(connection, evaluation)
+    found = find_task_id(connection, _evaluation(folder))
     if found is not None:
         return found
     task = task_of(folder)
+    if reason := beyond.refusal(connection, task):
+        raise RunError(f"{folder.path}: {reason}")
     if task.spec.private is not None:
         raise RunError(
             f"{folder.path}: {connection.root} is not the server that made task {task.name}; only"
@@ -123,6 +142,7 @@ def _task_id(connection: Connection, folder: RunFolder) -> int:
 def _files(
     connection: Connection, folder: RunFolder, task_id: int, flow: Any, estimator: Any
 ) -> dict[str, tuple[str, str | bytes]]:
+    """Return all files of a run but its predictions."""
     environment, scores = folder.environment, folder.scores
     evaluation = folder.description["task"]["evaluation"]
     run: dict[str, Any] = {
@@ -143,7 +163,6 @@ def _files(
         run["oml:output_data"] = {"oml:evaluation": claims}
     return {
         "description": ("description.xml", render_xml({"oml:run": run})),
-        "predictions": ("predictions.arff", render_predictions(folder, task_id)),
         "scores": ("scores.json", json.dumps(scores)),
         "environment": ("environment.json", json.dumps(environment)),
         "run": ("run.json", json.dumps(folder.description)),
@@ -179,6 +198,10 @@ def _claims(scores: Mapping[str, Any], known: set[str]) -> Sequence[dict[str, st
 
 def runs_on(connection: Connection, task_id: int) -> dict[int, dict[str, str]]:
     """Return the details of every run that a server has on a task, by run id."""
+    if connection.is_ours():
+        # its OpenML list leaves out the runs that OpenML can't carry
+        told = connection.get_json(f"task/{task_id}/runs")["runs"]
+        return {int(run["run_id"]): parse_details(run["details"]) for run in told}
     found: dict[int, dict[str, str]] = {}
     page = 1000
     while True:
@@ -203,7 +226,12 @@ def find_run(connection: Connection, task_id: int, uuid: str) -> int | None:
     return None
 
 
-def _has_run(connection: Connection, run_id: int, uuid: str) -> bool:
+def _has_run(connection: Connection, marked: Mapping[str, Any], uuid: str) -> bool:
+    """Whether a server still has a run where it was published."""
+    run_id = int(marked["run_id"])
+    if connection.is_ours():
+        details = runs_on(connection, int(marked["task_id"])).get(run_id, {})
+        return details.get("uuid") == uuid
     try:
         run = connection.get(f"run/{run_id}")["oml:run"]
     except ServerError as error:

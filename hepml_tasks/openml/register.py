@@ -12,6 +12,7 @@ from typing import Any
 
 from hepml_tasks.errors import ServerError, SpecError, UnreachableError
 from hepml_tasks.openml import hosting
+from hepml_tasks.openml.beyond import dataset_table, refusal
 from hepml_tasks.openml.connection import Connection
 from hepml_tasks.openml.descriptions import split_text, suite_text
 from hepml_tasks.openml.details import TAG, lineage_tag, merit_tag
@@ -135,6 +136,8 @@ def register(work: Registration, wanted: Wanted) -> list[Step]:
     ------
     ServerError
         With the server's reason. What is registered by then stays, and is found the next time.
+        Also for a task that OpenML can't carry where the server is no one of this package: all
+        else is registered before it is said, the manifest of its dataset included.
     SpecError
         If a version of a dataset has other content than it had when it was registered, or a
         dataset that should exist is another.
@@ -143,14 +146,23 @@ def register(work: Registration, wanted: Wanted) -> list[Step]:
         check_writable(work.lock)
     datasets: dict[str, _Dataset] = {}
     placed: dict[str, _Placed] = {}
+    refused: list[str] = []
     for entry in wanted.tasks:
         key = _dataset_key(entry.task)
         if key not in datasets:
             datasets[key] = _register_dataset(work, entry)
         suites = [s.suite.name for s in wanted.suites if entry in s.tasks]
+        if reason := refusal(work.connection, entry.task):
+            refused.append(reason)
+            continue
         placed[entry.name] = _register_task(work, entry, datasets[key], suites)
     for suite in wanted.suites:
+        if lacking := [t.name for t in suite.tasks if t.name not in placed]:
+            refused.append(f"suite {suite.suite.name} needs {', '.join(lacking)}")
+            continue
         _register_suite(work, suite, [placed[t.name] for t in suite.tasks])
+    if refused:
+        raise ServerError("; ".join(refused))
     return work.steps
 
 
@@ -210,7 +222,8 @@ def _place_dataset(work: Registration, wanted: WantedTask, subject: str) -> int 
         return found
     arff = render_dataset(task)
     checksums = {md5_of(arff)}
-    offered = hosting.archive_arff(task.spec.dataset)
+    carried = task.spec.kind.openml is not None
+    offered = hosting.archive_arff(task.spec.dataset) if carried else None
     path = None if offered is None else hosting.fetch_arff(task, offered, wanted.path)
     if path is not None:
         checksums.add(hosting.md5_of_file(path))
@@ -228,8 +241,10 @@ def _place_dataset(work: Registration, wanted: WantedTask, subject: str) -> int 
             if not refused:
                 work.tell(Step("add", subject, found, f"by its address {url}"))
                 return found
-    events = task.events
-    note = f"by file, {len(events)} rows, {events.table.num_columns} columns; {refused}"
+    table = dataset_table(task)
+    what = "by file" if carried else "by its manifest"
+    note = f"{what}, {table.num_rows} rows, {table.num_columns} columns"
+    note += f"; {refused}" if carried else ""
     if work.dry_run:
         work.tell(Step("add", subject, None, note))
         return None

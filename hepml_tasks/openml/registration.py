@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from hepml_tasks.errors import ServerError, UnreachableError
+from hepml_tasks.errors import ServerError, SpecError, UnreachableError
 from hepml_tasks.formats.arff import render_arff
+from hepml_tasks.openml import beyond
 from hepml_tasks.openml.connection import Connection, as_list
 from hepml_tasks.openml.descriptions import dataset_text, suite_text
 from hepml_tasks.openml.details import TAG
@@ -22,23 +23,18 @@ from hepml_tasks.openml.documents import NAMESPACE, ascii_text, render_xml
 from hepml_tasks.openml.limits import version_label
 from hepml_tasks.running.task import Task
 from hepml_tasks.spec import (
+    KINDS,
     EvaluationSpec,
     HoldOut,
     KFold,
     SplitSpec,
     SuiteSpec,
     TaskType,
+    from_mapping,
     to_mapping,
 )
 from hepml_tasks.splits import write_split_arff
 
-_TYPE_IDS: dict[TaskType, str] = {
-    "binary-classification": "1",
-    "multiclass-classification": "1",
-    "regression": "2",
-    # the labels are in the data there: who fits to them breaks the task's rule and not OpenML's
-    "anomaly-detection": "1",
-}
 _DUPLICATE_TASK = 614
 _NO_DATA = 372
 _NO_TASKS = 482
@@ -49,6 +45,7 @@ _FALLBACK_MEASURES: dict[TaskType, str] = {
     "regression": "root_mean_squared_error",
     "anomaly-detection": "area_under_roc_curve",
 }
+"""By the types that OpenML carries."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +119,8 @@ def md5_of(data: bytes) -> str:
 def render_dataset(task: Task) -> bytes:
     """Return a dataset as ARFF: all columns, numbers before text as in its file, ``?`` undefined.
 
+    Of a task that OpenML can't carry it is the dataset's manifest.
+
     Parameters
     ----------
     task : Task
@@ -133,7 +132,7 @@ def render_dataset(task: Task) -> bytes:
     """
     text = io.StringIO()
     render_arff(
-        task.events.table,
+        beyond.dataset_table(task),
         text,
         relation=task.spec.dataset.name,
         comment=f"{task.spec.title}. {task.spec.caveat}",
@@ -154,6 +153,7 @@ def describe_dataset(task: Task, *, url: str | None = None) -> str:
         The address of the ARFF, where no file is sent.
     """
     spec, dataset, events = task.spec, task.spec.dataset, task.events
+    carried = spec.kind.openml is not None
     ignored = [
         c for c in events.table.column_names if c not in {*events.features, spec.roles.target}
     ]
@@ -167,9 +167,9 @@ def describe_dataset(task: Task, *, url: str | None = None) -> str:
         "oml:language": "English",
         "oml:licence": ascii_text(dataset.licence),
         "oml:url": url,
-        "oml:default_target_attribute": spec.roles.target,
-        "oml:row_id_attribute": spec.roles.event_id,
-        "oml:ignore_attribute": ignored,
+        "oml:default_target_attribute": spec.roles.target if carried else None,
+        "oml:row_id_attribute": spec.roles.event_id if carried else None,
+        "oml:ignore_attribute": ignored if carried else None,
         "oml:version_label": version_label(spec),
         "oml:citation": ascii_text(dataset.citation),
         "oml:tag": [TAG, content_tag(task)],
@@ -255,6 +255,8 @@ def create_task(
     connection: Connection, task: Task, dataset_id: int, procedure: Procedure, measure: str
 ) -> int:
     """Create a task, and return its id: also where the server made it and answers with an error."""
+    if task.spec.kind.openml is None:
+        return beyond.create_task(connection, task, dataset_id)
     inputs = {
         "source_data": str(dataset_id),
         "estimation_procedure": procedure.id,
@@ -263,7 +265,7 @@ def create_task(
     }
     description = {
         **NAMESPACE,
-        "oml:task_type_id": _TYPE_IDS[task.spec.type],
+        "oml:task_type_id": task.spec.kind.openml,
         "oml:input": [{"@name": k, "#text": v} for k, v in inputs.items()],
     }
     files: dict[str, tuple[str, str | bytes]] = {
@@ -297,12 +299,10 @@ def find_task(
 ) -> int | None:
     """Return the id of the same task on a dataset, or None."""
     if connection.is_ours():
-        wanted = to_mapping(task.evaluation_spec())
+        wanted = task.evaluation_spec()
         for entry in connection.get_json("tasks")["tasks"]:
-            if entry["spec"] == wanted:
-                found = int(entry["task_id"])
-                if inputs_of(connection, found)["source_data"] == str(dataset_id):
-                    return found
+            if entry["dataset_id"] == dataset_id and _is_spec(entry["spec"], wanted):
+                return int(entry["task_id"])
         return None
     same = {
         "source_data": str(dataset_id),
@@ -364,9 +364,17 @@ def find_task_id(connection: Connection, evaluation: EvaluationSpec) -> int | No
     """
     if not connection.is_ours():
         return None
-    wanted = to_mapping(evaluation)
     known = connection.get_json("tasks")["tasks"]
-    return max((int(t["task_id"]) for t in known if t["spec"] == wanted), default=None)
+    return max((int(t["task_id"]) for t in known if _is_spec(t["spec"], evaluation)), default=None)
+
+
+def _is_spec(told: Any, wanted: EvaluationSpec) -> bool:
+    """Whether a server's spec of a task is the wanted one; an older one lacks newer fields."""
+    try:
+        return from_mapping(told, EvaluationSpec, origin="spec") == wanted
+    except SpecError:
+        # of a type that this version doesn't know
+        return False
 
 
 def _render_splits(task: Task) -> bytes:
@@ -385,6 +393,8 @@ def known_measures(connection: Connection) -> set[str]:
 def choose_measure(connection: Connection, task: Task) -> str:
     """Return the task's figure of merit where the server knows it, else one that it does know."""
     spec = task.spec
+    if spec.kind.openml is None:
+        return spec.metrics.primary
     known = known_measures(connection)
     return spec.metrics.primary if spec.metrics.primary in known else _FALLBACK_MEASURES[spec.type]
 
@@ -398,13 +408,17 @@ def choose_procedure(connection: Connection, task: Task) -> Procedure:
     Raises
     ------
     ServerError
-        If it has none that is like it.
+        If it has none that is like it, or OpenML can't carry the task.
     """
+    if reason := beyond.refusal(connection, task):
+        raise ServerError(reason)
+    if task.spec.kind.openml is None:
+        return Procedure("", "", exact=True)
     listed = connection.get("estimationprocedure/list")["oml:estimationprocedures"]
     known = [
         entry
         for entry in as_list(listed["oml:estimationprocedure"])
-        if entry["oml:ttid"] == _TYPE_IDS[task.spec.type]
+        if entry["oml:ttid"] == task.spec.kind.openml
     ]
     ours = connection.is_ours()
     same = [entry for entry in known if _is_like(entry, task.split)]
@@ -440,7 +454,7 @@ def _is_near(procedure: dict[str, str], split: SplitSpec) -> bool:
 
 
 def _is_folds(procedure: dict[str, str], folds: int) -> bool:
-    stratified = "false" if procedure["oml:ttid"] == _TYPE_IDS["regression"] else "true"
+    stratified = "false" if procedure["oml:ttid"] == KINDS["regression"].openml else "true"
     return (
         procedure["oml:type"] == "crossvalidation"
         and procedure.get("oml:folds") == str(folds)
@@ -496,6 +510,13 @@ class Study:
 
 def find_study(connection: Connection, alias: str, *, of: str = "task") -> Study | None:
     """Return the study or suite of a name, or None."""
+    if connection.is_ours():
+        # its OpenML answer leaves out what OpenML can't carry
+        own = connection.get_json(f"studies/{quote(alias, safe='')}")
+        if not own["studies"]:
+            return None
+        (told,) = own["studies"]
+        return Study(int(told["id"]), str(told["status"]), tuple(told[f"{of}s"]))
     try:
         found = connection.get(f"study/{quote(alias, safe='')}")["oml:study"]
     except ServerError as error:

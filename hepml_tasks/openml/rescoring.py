@@ -33,7 +33,14 @@ class Scored:
 
 
 def task_ids(connection: Connection) -> list[int]:
-    """Return the ids of all tasks of a server."""
+    """Return the ids of all tasks of a server, those that OpenML can't carry included."""
+    listed = _carried_ids(connection)
+    if connection.is_ours():
+        listed += [int(t["task_id"]) for t in connection.get_json("tasks")["tasks"]]
+    return sorted(set(listed))
+
+
+def _carried_ids(connection: Connection) -> list[int]:
     found: list[int] = []
     page = 1000
     while True:

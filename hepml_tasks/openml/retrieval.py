@@ -16,12 +16,13 @@ from hepml_tasks.evaluation.evaluate import Truth
 from hepml_tasks.evaluation.evidence import Evidence
 from hepml_tasks.evaluation.predictions import Predictions, read_predictions
 from hepml_tasks.evaluation.truth import read_truth
+from hepml_tasks.openml.beyond import describe_task
 from hepml_tasks.openml.connection import Connection, as_list
 from hepml_tasks.openml.details import ERROR_SUFFIX, lineage_tag, parse_details
 from hepml_tasks.openml.tags import tags_of
 from hepml_tasks.running.task import Task, load_task
 from hepml_tasks.spec import EvaluationSpec, find_task, from_mapping, task_names, to_mapping
-from hepml_tasks.splits import Split, is_curve, last_samples, read_split_arff
+from hepml_tasks.splits import Split, is_curve, last_samples, read_split_file
 
 # run_details has six digits of a value and three of its uncertainty
 _DETAILS_RELATIVE = {VALUE: 6e-6, UNCERTAINTY: 6e-3}
@@ -56,6 +57,8 @@ def fetch_run(
     RunError
         For a run without predictions, or a task whose way of scoring isn't known.
     """
+    if connection.is_ours() and (found := _fetch_beyond(connection, run_id, spec)) is not None:
+        return found
     run = connection.get(f"run/{run_id}")["oml:run"]
     task = connection.get(f"task/{run['oml:task_id']}")["oml:task"]
     chosen = _spec_of(connection, int(run["oml:task_id"])) if spec is None else spec
@@ -76,6 +79,39 @@ def fetch_run(
         spec=chosen,
         claims=tuple(_claims(connection, run_id, run)),
     )
+
+
+def _fetch_beyond(
+    connection: Connection, run_id: int, spec: EvaluationSpec | None
+) -> Evidence | None:
+    """Fetch a run on a task that OpenML can't carry; None where its task is another."""
+    run = connection.get_json(f"run/{run_id}")
+    task = describe_task(connection, int(run["task_id"]))
+    if task["carried_by_openml"]:
+        return None
+    chosen = spec or from_mapping(task["spec"], EvaluationSpec, origin=f"spec of run {run_id}")
+    if "predictions" not in run["files"]:
+        raise RunError(f"{connection.root}: run {run_id} has no predictions")
+    claims = (*_claims_of_uploader(run["claims"]), *claims_of(run, by="the server's scores"))
+    text = json.dumps(to_mapping(chosen), sort_keys=True)
+    return Evidence(
+        name=f"run {run_id} of {connection.root}",
+        predictions=_predictions(
+            connection, run_id, run["files"]["predictions"], chosen, curve=False
+        ),
+        splits=_splits(connection, task["files"]["splits"]),
+        truth=_truth_at(connection, task["files"]["truth"], text),
+        spec=chosen,
+        claims=(*claims, *_claims_in_details(run["details"])),
+    )
+
+
+@lru_cache(maxsize=1)
+def _truth_at(connection: Connection, url: str, spec: str) -> Truth:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "truth.parquet"
+        connection.download(url, path)
+        return read_truth(path, from_mapping(json.loads(spec), EvaluationSpec, origin="spec"))
 
 
 def _spec_of(connection: Connection, task_id: int) -> EvaluationSpec:
@@ -108,7 +144,7 @@ def _predictions(
     connection: Connection, run_id: int, url: str, spec: EvaluationSpec, *, curve: bool
 ) -> Predictions:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"predictions of run {run_id}.arff"
+        path = Path(folder) / f"predictions of run {run_id}{_ending(url)}"
         connection.download(url, path)
         return read_predictions(path, spec, curve=curve)
 
@@ -117,9 +153,13 @@ def _predictions(
 @lru_cache(maxsize=2)
 def _splits(connection: Connection, url: str) -> tuple[Split, ...]:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "splits.arff"
+        path = Path(folder) / f"splits{_ending(url)}"
         connection.download(url, path)
-        return tuple(read_split_arff(path))
+        return tuple(read_split_file(path))
+
+
+def _ending(url: str) -> str:
+    return ".parquet" if url.endswith(".parquet") else ".arff"
 
 
 @lru_cache(maxsize=1)

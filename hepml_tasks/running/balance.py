@@ -22,8 +22,8 @@ def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     roles = spec.roles
     if not has_column(table, roles.target):
         return []
-    if spec.type == "regression":
-        return [_numbers(roles.target, table)]
+    if spec.kind.target != "class":
+        return [_numbers(roles.target, table, whole=spec.kind.target == "id")]
     findings = []
     column = table[roles.target].cast(pa.string())
     if column.null_count and spec.private is None:
@@ -58,13 +58,19 @@ def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     return [Finding("classes", level, told)]
 
 
-def _numbers(target: str, table: pa.Table) -> Finding:
+def _numbers(target: str, table: pa.Table, *, whole: bool) -> Finding:
     column = table[target]
-    if type_name(column.type) not in {"float", "integer"}:
-        return Finding("target", "error", f"{target} is {type_name(column.type)}, not a number")
-    bad = table.num_rows - count_true(pc.is_finite(column.cast(pa.float64())))
+    kinds = {"integer"} if whole else {"float", "integer"}
+    if type_name(column.type) not in kinds:
+        wanted = "a whole number" if whole else "a number"
+        return Finding("target", "error", f"{target} is {type_name(column.type)}, not {wanted}")
+    # ids may have more digits than a float64
+    numbers = column if whole else column.cast(pa.float64())
+    bad = table.num_rows - count_true(pc.is_finite(numbers))
     if bad:
         return Finding("target", "error", f"{target}: undefined or infinite in {bad} events")
+    if whole:
+        return Finding("target", "ok", f"{pc.count_distinct(column).as_py()} ids")
     seen = pc.min_max(column).as_py()
     return Finding("target", "ok", f"{seen['min']:.6g} … {seen['max']:.6g}")
 
@@ -89,7 +95,7 @@ def check_weights(spec: TaskSpec, table: pa.Table) -> list[Finding]:
     if not findings:
         seen = pc.min_max(column).as_py()
         findings.append(Finding("weights", "ok", f"{seen['min']:.6g} … {seen['max']:.6g}"))
-    if has_column(table, spec.roles.target) and spec.type != "regression":
+    if has_column(table, spec.roles.target) and spec.kind.target == "class":
         findings += _class_sums(spec, count_classes(spec, table))
     return findings
 

@@ -17,7 +17,6 @@ from hepml_tasks.errors import RunError
 from hepml_tasks.running.fold import run_fold, run_fold_in_worker
 from hepml_tasks.running.resources import cores
 from hepml_tasks.running.task import Task
-from hepml_tasks.spec import UNLABELLED
 from hepml_tasks.splits import Split
 
 
@@ -48,7 +47,9 @@ class FoldWork:
             "positive": self.task.spec.roles.positive,
             "threads": threads,
             "folder": self.folder,
-            "unlabelled": self.task.spec.type in UNLABELLED,
+            "unlabelled": not self.task.spec.kind.labelled,
+            "target": self.task.spec.kind.target,
+            "group": self.task.events.group,
         }
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,53 @@ from hepml_tasks.data.events import WITHHELD
 from hepml_tasks.errors import RunError
 from hepml_tasks.running.folder import RunFolder, write_json, write_parquet
 from hepml_tasks.running.unlabelled import WithoutLabels, check_detector
+from hepml_tasks.spec.kinds import Target
 from hepml_tasks.splits import Split
 
 _ONE_AT_A_TIME = threading.Lock()
 """Limits of threads and filters of warnings are a whole process's."""
+
+Predicted = dict[str, npt.NDArray[Any]]
+"""The columns that a flow's answer becomes: ``prediction``, and a confidence a class."""
+
+
+def _classes(model: Any, X: pd.DataFrame, group: npt.NDArray[np.int64] | None) -> Predicted:
+    del group
+    confidences = np.asarray(model.predict_proba(X), dtype=np.float64)
+    classes = np.asarray(model.classes_).astype(str).tolist()
+    predicted = np.asarray(model.predict(X)).astype(np.str_)
+    return {"prediction": predicted} | {
+        f"confidence.{c}": confidences[:, i] for i, c in enumerate(classes)
+    }
+
+
+def _number(model: Any, X: pd.DataFrame, group: npt.NDArray[np.int64] | None) -> Predicted:
+    del group
+    return {"prediction": np.asarray(model.predict(X)).astype(np.float64)}
+
+
+def _ids(model: Any, X: pd.DataFrame, group: npt.NDArray[np.int64] | None) -> Predicted:
+    found = np.empty(len(X), dtype=np.int64)
+    groups = np.zeros(len(X), dtype=np.int64) if group is None else group
+    order = np.argsort(groups, kind="stable")
+    edges = np.flatnonzero(np.diff(groups[order])) + 1
+    for rows in np.split(order, edges):
+        ids = np.asarray(model.predict(X.iloc[rows]))
+        if ids.shape != (len(rows),) or ids.dtype.kind not in "iu":
+            raise RunError(
+                f"predict gave {ids.dtype} of shape {ids.shape} where {len(rows)} whole numbers are"
+                " due, an id for each row"
+            )
+        found[rows] = ids
+    return {"prediction": found}
+
+
+PREDICT: dict[Target, Callable[..., Predicted]] = {
+    "class": _classes,
+    "number": _number,
+    "id": _ids,
+}
+"""How a fitted flow is asked, by what the task's target is."""
 
 
 def run_fold(
@@ -39,6 +82,8 @@ def run_fold(
     threads: int,
     folder: Path,
     unlabelled: bool = False,
+    target: Target = "class",
+    group: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Fit and predict one fold, and write its two files into the run folder.
 
@@ -47,7 +92,7 @@ def run_fold(
     estimator : scikit-learn estimator
         Unfitted; gets the training events' physical weights if its `fit` takes `sample_weight`.
     X : DataFrame of shape (n_events, n_features)
-    y : ndarray of str, or of float64 for a regression
+    y : ndarray of str, of float64 for a regression, or of int64 for ids
     weight : ndarray of float64
         Physical weights of all events.
     split : Split
@@ -61,6 +106,12 @@ def run_fold(
         The run folder.
     unlabelled : bool
         Keep labels and weights from the estimator: two classes, one of them `positive`.
+    target : {"class", "number", "id"}
+        What is predicted.
+    group : ndarray of int64, shape (n_events,), optional
+        Which rows belong together. The estimator gets those of the training events if its `fit`
+        takes `groups`. Ids are predicted group by group, so that an estimator sees the hits of
+        one collision event at a time.
 
     Raises
     ------
@@ -71,19 +122,21 @@ def run_fold(
     from sklearn.base import clone
 
     model = clone(estimator)
-    regression = np.issubdtype(y.dtype, np.number)
     if unlabelled:
         model = _without_labels(model, class_sums, positive)
     else:
-        check_kind(model, regression=regression)
+        check_kind(model, target)
         if positive is not None:
             point_out_signal(model, y, positive)
     where = f"repeat {split.repeat}, fold {split.fold}"
-    options = {}
+    options: dict[str, npt.NDArray[Any]] = {}
     if not unlabelled and takes_weights(model):
         options["sample_weight"] = at_full_luminosity(
             weight[split.train], y[split.train], class_sums
         )
+    if group is not None and takes_groups(model):
+        options["groups"] = group[split.train]
+    tested = None if group is None else group[split.test]
     pools = _thread_pools(len(sys.modules))
     with _ONE_AT_A_TIME, pools.limit(limits=threads), warnings.catch_warnings():
         # an estimator's advice on its own parameters is no business of the run
@@ -92,41 +145,29 @@ def run_fold(
         try:
             model.fit(X.iloc[split.train], y[split.train], **options)
             fitted = time.perf_counter()
-            tested = X.iloc[split.test]
-            predicted = np.asarray(model.predict(tested)).astype(y.dtype.type)
-            # a regression's only score is its prediction
-            confidences = np.asarray(
-                predicted.reshape(-1, 1) if regression else model.predict_proba(tested),
-                dtype=np.float64,
-            )
+            predicted = PREDICT[target](model, X.iloc[split.test], tested)
         except Exception as error:
             problem = str(error).splitlines()[0] if str(error) else ""
             raise RunError(
                 f"the flow failed in {where}: {type(error).__name__}: {problem}"
             ) from error
         finished = time.perf_counter()
-    if not np.isfinite(confidences).all():
-        bad = int((~np.isfinite(confidences).all(axis=1)).sum())
-        raise RunError(
-            f"the flow gave NaN or infinite scores for {bad} events in {where}; nothing of this"
-            " fold is kept"
-        )
-    classes = [] if regression else np.asarray(model.classes_).astype(str).tolist()
-    run = RunFolder(folder)
-    path = run.fold_path(split.repeat, split.fold)
-    columns = {
+    _check_finite(predicted, where)
+    columns: dict[str, Any] = {
         "repeat": np.full(len(split.test), split.repeat, dtype=np.int64),
         "fold": np.full(len(split.test), split.fold, dtype=np.int64),
         "row": split.test,
-        "truth": pa.array(y[split.test], mask=y[split.test] == WITHHELD),
-        "prediction": predicted,
-        **{f"confidence.{c}": confidences[:, i] for i, c in enumerate(classes)},
+        "truth": pa.array(
+            y[split.test], mask=y[split.test] == WITHHELD if target == "class" else None
+        ),
+        **predicted,
     }
     record = {
         "fit_seconds": round(fitted - start, 6),
         "predict_seconds": round(finished - fitted, 6),
         "threshold": getattr(model, "threshold_", None),
     }
+    path = RunFolder(folder).fold_path(split.repeat, split.fold)
     # the predictions last: a fold is finished when they are there
     write_json(path.with_suffix(".json"), record)
     write_parquet(path, pa.table(columns))
@@ -146,6 +187,17 @@ def _thread_pools(_modules: int) -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def _check_finite(predicted: Predicted, where: str) -> None:
+    rows = len(predicted["prediction"])
+    numbers = [v for v in predicted.values() if v.dtype.kind == "f"]
+    bad = sum((~np.isfinite(v) for v in numbers), np.zeros(rows, dtype=bool)) > 0
+    if bad.any():
+        raise RunError(
+            f"the flow gave NaN or infinite scores for {int(bad.sum())} events in {where}; nothing"
+            " of this fold is kept"
+        )
 
 
 def run_fold_in_worker(*args: Any, **options: Any) -> None:
@@ -180,8 +232,8 @@ def at_full_luminosity(
     return result
 
 
-def check_kind(estimator: Any, *, regression: bool) -> None:
-    """Refuse a classifier for a regression, and a regressor where there are classes.
+def check_kind(estimator: Any, target: Target) -> None:
+    """Refuse a classifier where there are no classes, and a regressor where there are no numbers.
 
     Raises
     ------
@@ -190,10 +242,24 @@ def check_kind(estimator: Any, *, regression: bool) -> None:
     from sklearn.base import is_classifier, is_regressor
 
     name = type(estimator).__name__
-    if regression and is_classifier(estimator):
-        raise RunError(f"{name} is a classifier; the task is a regression: run a regressor on it")
-    if not regression and is_regressor(estimator):
-        raise RunError(f"{name} is a regressor; the task has classes: run a classifier on it")
+    if target != "class" and is_classifier(estimator):
+        raise RunError(f"{name} is a classifier; {_WANTED[target]}")
+    if target != "number" and is_regressor(estimator):
+        raise RunError(f"{name} is a regressor; {_WANTED[target]}")
+
+
+_WANTED: dict[Target, str] = {
+    "class": "the task has classes: run a classifier on it",
+    "number": "the task is a regression: run a regressor on it",
+    "id": "the task asks which rows belong together: run a flow that clusters on it",
+}
+
+
+def takes_groups(estimator: Any) -> bool:
+    """Whether an estimator's `fit` has a `groups`."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    return bool(has_fit_parameter(estimator, "groups"))
 
 
 def takes_weights(estimator: Any) -> bool:

@@ -64,10 +64,10 @@ def check_repeats(spec: TaskSpec, table: pa.Table) -> list[Finding]:
 
 
 def _targets(spec: TaskSpec, column: pa.ChunkedArray) -> npt.NDArray[Any] | None:
-    if spec.type != "regression":
+    if spec.kind.target == "class":
         return np.asarray(column.cast(pa.string()).to_pylist(), dtype=str)
     numeric = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
-    return column.cast(pa.float64()).to_numpy() if numeric else None
+    return column.to_numpy() if numeric else None
 
 
 def _duplicates(groups: npt.NDArray[np.int64], y: npt.NDArray[Any] | None) -> list[Finding]:
@@ -77,7 +77,7 @@ def _duplicates(groups: npt.NDArray[np.int64], y: npt.NDArray[Any] | None) -> li
     share = 100 * copies / len(groups)
     figure = f"{copies} events ({share:.2f} %) have the features of another"
     findings = [Finding("duplicates", "warning", figure)]
-    if y is not None and y.dtype.kind != "f":
+    if y is not None and y.dtype.kind == "U":
         pairs = np.unique(np.stack([groups, np.unique(y, return_inverse=True)[1]]), axis=1)
         torn = int((np.bincount(pairs[0]) > 1).sum())
         if torn:
@@ -100,13 +100,22 @@ def _splits(
                 continue
             marks = table[spec.roles.split].to_numpy(zero_copy_only=False)
         try:
-            folds = rows_of(split, y, marks)
+            folds = rows_of(split, y, marks, belonging(spec, table))
         except (HepmlError, ValueError) as error:
             yield Finding(check, "error", str(error))
             continue
         yield Finding(check, *_sizes(split, folds, y, marks, spec.roles.positive))
         if groups is not None:
             yield Finding(f"{check}, duplicates", *_shared(folds, groups))
+
+
+def belonging(spec: TaskSpec, table: pa.Table) -> npt.NDArray[np.int64] | None:
+    """Return which rows belong together by the spec, numbered from 0, or None."""
+    name = spec.roles.group
+    if name is None or not has_column(table, name) or table[name].null_count:
+        return None
+    values = table[name].to_numpy(zero_copy_only=False)
+    return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
 
 
 def _sizes(
@@ -124,7 +133,7 @@ def _sizes(
     level: Level = "ok"
     for fold in folds:
         for name, rows in (("train", fold.train), ("test", fold.test)):
-            if y.dtype.kind != "f" and len(set(y[rows])) < 2:
+            if y.dtype.kind == "U" and len(set(y[rows])) < 2:
                 level, text = "error", f"{text}; fold {fold.fold}: one class alone in {name}"
     if isinstance(split, Official):
         values = np.asarray(marks).astype(str)

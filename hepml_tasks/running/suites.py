@@ -41,7 +41,9 @@ def capped(spec: TaskSpec, events: int | None) -> TaskSpec:
     TaskSpec
         The spec itself where it has no more events than that.
     """
-    rows = spec.dataset.rows
+    simulator = spec.dataset.simulator
+    # a row of a simulated dataset may be a hit, of which an event has many
+    rows = spec.dataset.rows if simulator is None else simulator.events
     if events is None or (rows is not None and rows <= events):
         return spec
     if spec.dataset.simulator is not None:
@@ -78,4 +80,4 @@ def capped(spec: TaskSpec, events: int | None) -> TaskSpec:
 
 
 def _classes(spec: TaskSpec) -> str | None:
-    return None if spec.type == "regression" else spec.roles.target
+    return spec.roles.target if spec.kind.target == "class" else None

@@ -14,6 +14,7 @@ from hepml_tasks.errors import SpecError, UnknownNameError
 from hepml_tasks.metrics import get_metric
 from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.spec import (
+    AllTested,
     DatasetSpec,
     EvaluationSpec,
     HoldOut,
@@ -28,6 +29,8 @@ from hepml_tasks.spec import (
 from hepml_tasks.splits import (
     Split,
     by_column,
+    check_whole,
+    of_groups,
     plain_holdout,
     plain_kfold,
     splits_sha256,
@@ -48,7 +51,7 @@ class Task:
     Parameters
     ----------
     spec : TaskSpec
-    split : KFold, HoldOut or Official
+    split : KFold, HoldOut, Official or AllTested
     progress : bool
         Show downloads on a terminal.
     """
@@ -74,7 +77,7 @@ class Task:
         -------
         X : DataFrame of shape (n_events, n_features)
             NaN where a value is undefined; no weight, event id or split column among them.
-        y : ndarray of str, or of float64 for a regression
+        y : ndarray of str, of float64 for a regression, or of int64 for particle ids
             Empty for test events whose labels only a server knows.
         w : ndarray of float64
             Ones where the data have no weights, NaN where they are withheld.
@@ -92,6 +95,7 @@ class Task:
             self.split,
             self.events.y,
             None if marks is None else marks.to_numpy(zero_copy_only=False),
+            self.events.group,
         )
 
     def evaluation_spec(self) -> EvaluationSpec:
@@ -109,6 +113,7 @@ class Task:
             positive=spec.roles.positive,
             weight=spec.roles.weight,
             event_id=spec.roles.event_id,
+            group=spec.roles.group,
             type=spec.type,
             class_sums=dict(self.events.class_sums) or None,
             metrics=spec.metrics.names,
@@ -121,30 +126,51 @@ class Task:
         )
 
 
-def rows_of(split: SplitSpec, y: npt.NDArray[Any], marks: npt.NDArray[Any] | None) -> list[Split]:
+def rows_of(
+    split: SplitSpec,
+    y: npt.NDArray[Any],
+    marks: npt.NDArray[Any] | None,
+    group: npt.NDArray[np.int64] | None = None,
+) -> list[Split]:
     """Return the rows that train and are tested in each fold of a split.
 
     Parameters
     ----------
-    split : KFold, HoldOut or Official
+    split : KFold, HoldOut, Official or AllTested
     y : ndarray of shape (n_events,)
         The class of each event as text, or its number.
     marks : ndarray of shape (n_events,), optional
         What the split's column says of each event; an official split needs it.
+    group : ndarray of int64, shape (n_events,), optional
+        Which rows belong together, by numbers from 0: they stay so.
     """
+    if isinstance(split, AllTested):
+        return [Split(0, 0, np.empty(0, dtype=np.int64), np.arange(len(y), dtype=np.int64))]
+    if isinstance(split, Official):
+        assert marks is not None  # noqa: S101 - the spec's own rule
+        train, test = by_column(marks, split.train, split.test)
+        if group is not None:
+            check_whole(group, train, test)
+        return [Split(0, 0, train, test)]
+    if group is not None:
+        parts = of_groups(group, _shuffled(split, np.arange(group.max() + 1)))
+    else:
+        parts = _shuffled(split, y)
+    return [Split(0, fold, *rows) for fold, rows in enumerate(parts)]
+
+
+def _shuffled(
+    split: KFold | HoldOut, y: npt.NDArray[Any]
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Split rows by chance, with classes in equal shares."""
     numbers = np.issubdtype(y.dtype, np.number)
     if isinstance(split, KFold):
         if numbers:
-            folds = plain_kfold(len(y), split.folds, split.seed)
-        else:
-            folds = stratified_kfold(y, split.folds, split.seed)
-        return [Split(0, fold, *rows) for fold, rows in enumerate(folds)]
-    if isinstance(split, HoldOut):
-        if numbers:
-            return [Split(0, 0, *plain_holdout(len(y), split.fraction, split.seed))]
-        return [Split(0, 0, *stratified_holdout(y, split.fraction, split.seed))]
-    assert marks is not None  # noqa: S101 - the spec's own rule
-    return [Split(0, 0, *by_column(marks, split.train, split.test))]
+            return plain_kfold(len(y), split.folds, split.seed)
+        return stratified_kfold(y, split.folds, split.seed)
+    if numbers:
+        return [plain_holdout(len(y), split.fraction, split.seed)]
+    return [stratified_holdout(y, split.fraction, split.seed)]
 
 
 def load_task(
@@ -189,8 +215,8 @@ def as_task(
 ) -> Task:
     """Choose a split of a spec, as `load_task` does."""
     for metric in spec.metrics.names:
-        # a misspelt one is told before hours of fits and not after
-        get_metric(metric)
+        # what can't be computed is told before hours of fits and not after
+        _check_metric(spec, metric)
     if events is not None:
         spec = with_events(spec, events)
     if split is None:
@@ -199,6 +225,14 @@ def as_task(
     if split not in by_name:
         raise UnknownNameError(f"split of task {spec.name}", split, by_name)
     return Task(spec, by_name[split], progress)
+
+
+def _check_metric(spec: TaskSpec, name: str) -> None:
+    reason = get_metric(name).unmet(
+        spec.kind.metrics, spec.roles.columns_of_events, f"a task of type {spec.type}"
+    )
+    if reason is not None:
+        raise SpecError(f"task {spec.name}: metric {name!r} {reason}")
 
 
 def with_table(spec: TaskSpec, table: pa.Table) -> Task:
@@ -234,6 +268,9 @@ def _with_events(dataset: DatasetSpec, events: int) -> DatasetSpec:
         source = _with_events(dataset.derived.source, events)
         derived = replace(dataset.derived, source=source, checksum=None)
         return replace(dataset, derived=derived, rows=None, content=None)
-    assert dataset.simulator is not None  # noqa: S101 - the caller has looked
-    simulator = replace(dataset.simulator, events=events)
-    return replace(dataset, simulator=simulator, rows=events, content=None)
+    simulator = dataset.simulator
+    assert simulator is not None  # noqa: S101 - the caller has looked
+    # of a simulator whose rows are hits nobody knows how many there will be
+    rows = events if dataset.rows == simulator.events else None
+    simulator = replace(simulator, events=events)
+    return replace(dataset, simulator=simulator, rows=rows, content=None)

@@ -19,6 +19,7 @@ from hepml_tasks.errors import DataError
 from hepml_tasks.server import (
     archive,
     assignments,
+    beyond,
     catalogue,
     datasets,
     editing,
@@ -85,7 +86,8 @@ def create_app(services: Services) -> FastAPI:
             module.router, prefix="/api/v1/xml", dependencies=[Depends(reading_user)]
         )
     app.include_router(_unknown_calls())
-    for router in (catalogue.files_router, assignments.files_router, site.router, private.router):
+    own = (site, private, beyond)
+    for router in (catalogue.files_router, assignments.files_router, *(m.router for m in own)):
         app.include_router(router)
     _add_error_answers(app)
     # The client logs a warning for every answer that isn't compressed.

@@ -38,6 +38,8 @@ def describe_run(run_id: int, server: Server, root: Root) -> Response:
         if run is None:
             raise Refused(236)
         task = session.get_one(Task, run.task_id)
+        if task.truth_id is not None:
+            raise Refused(236, f"OpenML can't carry run {run_id}: it is at /hepml/run/{run_id}")
         dataset = session.get_one(Dataset, task.dataset_id)
         flow = session.get_one(Flow, run.flow_id)
         data_url = download_url(root, get_file(session, dataset.file_id), dataset=True)
@@ -147,6 +149,8 @@ def conditions_on_runs(
         "uploader": Run.uploader_id,
     }
     conditions = tagged("run", Run.id, filters.text("tag"))
+    # the client can't read a run of a task type that OpenML doesn't have
+    conditions.append(Run.task_id.in_(select(Task.id).where(Task.truth_id.is_(None))))
     for name, column in columns.items():
         if (ids := filters.ids(name)) is not None:
             conditions.append(column.in_(ids))

@@ -32,6 +32,8 @@ def describe_task(task_id: int, server: Server, root: Root) -> Response:
         task = session.get(Task, task_id)
         if task is None:
             raise Refused(151)
+        if task.truth_id is not None:
+            raise Refused(151, f"OpenML can't carry task {task_id}: it is at /hepml/task/{task_id}")
         dataset = session.get_one(Dataset, task.dataset_id)
         tags = tags_of(session, "task", task_id)
     target = optional("target_feature", task.target or None)
@@ -112,6 +114,7 @@ def list_tasks(server: Server, path: str = "") -> Response:
         .join(Dataset, Dataset.id == Task.dataset_id)
         .where(*conditions_on_data(filters, tag="data_tag"))
         .where(*tagged("task", Task.id, filters.text("tag")))
+        .where(Task.truth_id.is_(None))
         .order_by(Task.id)
     )
     if (types := filters.ids("type")) is not None:

@@ -119,7 +119,11 @@ class Quality(Base):
 
 
 class Task(Base):
-    """A task; `identity` is a checksum of all that makes it this task and no other."""
+    """A task; `identity` is a checksum of all that makes it this task and no other.
+
+    One that OpenML can't carry has `truth_id`, the table of what is true of its rows, and `rows`,
+    their number: its dataset is a manifest.
+    """
 
     __tablename__ = "tasks"
     __table_args__ = _NEVER_AGAIN
@@ -133,6 +137,8 @@ class Task(Base):
     folds: Mapped[int]
     splits_id: Mapped[int] = mapped_column(ForeignKey("files.id"))
     spec: Mapped[str | None]
+    truth_id: Mapped[int | None] = mapped_column(ForeignKey("files.id"))
+    rows: Mapped[int | None]
     identity: Mapped[str] = mapped_column(unique=True)
     creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     created: Mapped[datetime] = mapped_column(default=now)

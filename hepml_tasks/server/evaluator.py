@@ -156,7 +156,7 @@ def make_job(session: Session, services: Services, run: Run) -> dict[str, Any] |
         return None
     files = {
         "predictions": predictions.file_id,
-        "dataset": dataset.file_id,
+        "dataset": task.truth_id or dataset.file_id,
         "splits": task.splits_id,
     }
     paths = {

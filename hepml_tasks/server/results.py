@@ -88,7 +88,7 @@ def _board(session: Session, task: Task, runs: Sequence[RunDetail], *, revealed:
         description=str(spec.get("description") or dataset.fields["description"]),
         dataset_id=dataset.id,
         dataset=dataset.name,
-        rows_in_dataset=rows_of(session, dataset.id),
+        rows_in_dataset=rows_of(session, dataset.id) if task.rows is None else task.rows,
         measures=measures,
         rows=tuple(_row(run) for run in _ranked(runs, measures)),
         doi=spec.get("doi"),

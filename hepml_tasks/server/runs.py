@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -14,7 +15,9 @@ from fastapi import APIRouter, Response
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from hepml_tasks.errors import FormatError
+from hepml_tasks.errors import FormatError, RunError
+from hepml_tasks.openml.details import parse_details
+from hepml_tasks.server.bundles import check_bundle
 from hepml_tasks.server.context import Server, Services, answer, forget, get_file
 from hepml_tasks.server.database import Evaluation, Feature, Flow, Run, RunFile, Task, User
 from hepml_tasks.server.errors import Refused
@@ -118,6 +121,25 @@ class _Upload:
 @router.post("/run")
 def upload(server: Server, form: PostedForm, user: PostingUser) -> Response:
     """Accept a run: everything is checked before anything is stored, its scores come later."""
+    return answer(node("upload_run", node("run_id", accept_run(server, form, user, beyond=False))))
+
+
+def accept_run(server: Services, form: Form, user: User, *, beyond: bool) -> int:
+    """Check a run, store it, and give its id.
+
+    Parameters
+    ----------
+    server : Services
+    form : Form
+    user : User
+    beyond : bool
+        Whether its task is one that OpenML can't carry.
+
+    Raises
+    ------
+    Refused
+        With the first fault; nothing is stored then.
+    """
     try:
         description = parse(form.document("description", 201), "run")
         check(description, _FIELDS)
@@ -126,11 +148,26 @@ def upload(server: Server, form: PostedForm, user: PostingUser) -> Response:
     except FormatError as error:
         raise Refused(202, str(error)) from error
     with server.database.read() as session:
-        accepted = _accept(session, server, form, description, given, claims)
+        accepted = _accept(session, server, form, description, given, claims, beyond=beyond)
     with server.database.write() as session:
-        run_id = _insert(session, accepted, user)
+        run_id = _sent_before(session, accepted, user) if beyond else None
+        if run_id is None:
+            run_id = _insert(session, accepted, user)
     server.wake_evaluator()
-    return answer(node("upload_run", node("run_id", run_id)))
+    return run_id
+
+
+def _sent_before(session: Session, upload: _Upload, user: User) -> int | None:
+    """Give the run that a user sent under the same UUID, whose answer may have been lost."""
+    details = text(upload.description, "run_details")
+    uuid = parse_details(details).get("uuid")
+    if not uuid:
+        return None
+    same = select(Run).where(Run.task_id == upload.task.id, Run.uploader_id == user.id)
+    for run in session.scalars(same):
+        if parse_details(run.run_details).get("uuid") == uuid:
+            return run.id
+    return None
 
 
 def _read_claims(description: Element) -> list[Claim]:
@@ -177,6 +214,8 @@ def _accept(
     description: Element,
     given: Sequence[Given],
     claims: Sequence[Claim],
+    *,
+    beyond: bool,
 ) -> _Upload:
     flow = session.get(Flow, int(text(description, "flow_id") or 0))
     if flow is None:
@@ -188,6 +227,9 @@ def _accept(
         raise Refused(204)
     if task.type_id == CLUSTERING:
         raise Refused(210, "clustering is not scored here, so that its runs are not taken")
+    if (task.truth_id is not None) != beyond:
+        route = "/hepml/run" if task.truth_id is not None else "/api/v1/xml/run"
+        raise Refused(204, f"runs of task {task.id} are sent to {route}")
     splits = server.files.path(get_file(session, task.splits_id))
     tested = tested_rows(splits)
     _check_claims(claims, tested)
@@ -202,6 +244,17 @@ def _accept(
         files["description"] = ("description.xml", server.files.add(document, ".xml"))
     if "predictions" not in files and not text(description, "error_message"):
         raise Refused(206, "a run without an error_message needs a predictions file")
+    if beyond and "predictions" in files:
+        try:
+            check_bundle(files["predictions"][1].path, splits, json.loads(task.spec or "{}"))
+        except (FormatError, RunError) as error:
+            raise Refused(209, f"predictions file: {error}") from error
+    elif not beyond:
+        _check_arff(session, task, splits, {n: blob.path for n, (_, blob) in files.items()})
+    return _Upload(description, flow, task, given, values, claims, files)
+
+
+def _check_arff(session: Session, task: Task, splits: Path, files: Mapping[str, Path]) -> None:
     labels = session.scalar(
         select(Feature.values).where(
             Feature.dataset_id == task.dataset_id, Feature.name == task.target
@@ -212,13 +265,12 @@ def _accept(
             continue
         try:
             if name == "trace":
-                check_trace(files[name][1].path)
+                check_trace(files[name])
             else:
                 classes = None if task.type_id == REGRESSION else labels
-                check_predictions(files[name][1].path, splits, classes)
+                check_predictions(files[name], splits, classes)
         except FormatError as error:
             raise Refused(209, f"Arff error in {name} file: {error}") from error
-    return _Upload(description, flow, task, given, values, claims, files)
 
 
 def _suffix(filename: str | None) -> str:

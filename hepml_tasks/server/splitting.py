@@ -65,10 +65,10 @@ def read_splits(path: Path) -> list[Split]:
     FormatError
         If it is anything else than splits.
     """
-    from hepml_tasks.splits import read_split_arff
+    from hepml_tasks.splits import read_split_file
 
     try:
-        splits = read_split_arff(path)
+        splits = read_split_file(path)
     except FormatError as error:
         raise FormatError(str(error).replace(str(path), "the splits file")) from error
     except (ValueError, TypeError, KeyError, OverflowError) as error:
@@ -81,8 +81,16 @@ def read_splits(path: Path) -> list[Split]:
     return splits
 
 
-def check_splits(splits: Sequence[Split], rows: int) -> None:
+def check_splits(splits: Sequence[Split], rows: int, *, trains: bool = True) -> None:
     """Check that splits name rows of a dataset, each at most once, and numbers from 0 on.
+
+    Parameters
+    ----------
+    splits : sequence of Split
+    rows : int
+        Of the dataset.
+    trains : bool
+        Whether each fold needs rows that train.
 
     Raises
     ------
@@ -95,6 +103,8 @@ def check_splits(splits: Sequence[Split], rows: int) -> None:
         where = f"repeat {split.repeat}, fold {split.fold}"
         for kind, members in (("train", split.train), ("test", split.test)):
             if not len(members):
+                if kind == "train" and not trains:
+                    continue
                 raise FormatError(f"{where}: no {kind} rows")
             if members[0] < 0 or members[-1] >= rows:
                 raise FormatError(f"{where}: {kind} rows must be 0 to {rows - 1}")

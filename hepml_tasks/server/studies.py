@@ -272,12 +272,16 @@ def describe_study(name: str, server: Server, part: str | None = None) -> Respon
 
 def _linked(session: Session, study: Study) -> list[tuple[str, str, list[int]]]:
     members = members_of(session, study.id)
+    # the client asks for each of the tasks, and OpenML has no answer for some
+    carried = set(session.scalars(select(Task.id).where(Task.truth_id.is_(None))))
     if study.entity == "task":
-        tasks = members
+        tasks = [i for i in members if i in carried]
         runs: list[Run] = []
     else:
-        runs = list(session.scalars(select(Run).where(Run.id.in_(members)).order_by(Run.id)))
+        found = session.scalars(select(Run).where(Run.id.in_(members)).order_by(Run.id))
+        runs = [run for run in found if run.task_id in carried]
         tasks = sorted({run.task_id for run in runs})
+        members = [i for i in members if i in {run.id for run in runs}]
     data = session.scalars(select(Task.dataset_id).where(Task.id.in_(tasks)).distinct())
     return [
         ("data", "data_id", sorted(data)),

@@ -93,18 +93,20 @@ def create(server: Server, form: PostedForm, user: PostingUser) -> Response:
         if name in inputs:
             raise Refused(617, f"problematic input: [{name}]")
         inputs[name] = (given.text or "").strip()
-    spec = _read_spec(form)
+    spec = read_spec(form)
+    if spec is not None and _is_beyond(spec):
+        raise Refused(615, f"a task of type {spec['type']} is created at /hepml/task")
     with server.database.read() as session:
         wanted = _check_inputs(session, (text(description, "task_type_id") or ""), inputs, spec)
         dataset_file = get_file(session, wanted.dataset.file_id)
     uploaded = _uploaded_splits(server, form, wanted)
     identity = wanted.identity(uploaded)
     with server.database.read() as session:
-        _refuse_duplicate(session, identity)
+        refuse_duplicate(session, identity)
     splits = uploaded or _made_splits(server, wanted, server.files.path(dataset_file))
     repeats, folds = shape(read_splits(splits.path))
     with server.database.write() as session:
-        _refuse_duplicate(session, identity)
+        refuse_duplicate(session, identity)
         file = splits.record("splits.arff")
         session.add(file)
         session.flush()
@@ -127,7 +129,8 @@ def create(server: Server, form: PostedForm, user: PostingUser) -> Response:
     return answer(node("upload_task", node("id", task.id)))
 
 
-def _refuse_duplicate(session: Session, identity: str) -> None:
+def refuse_duplicate(session: Session, identity: str) -> None:
+    """Refuse a task that is there already."""
     found = session.scalars(select(Task.id).where(Task.identity == identity)).all()
     if found:
         raise Refused(614, f"matched id(s): [{','.join(map(str, found))}]")
@@ -202,7 +205,8 @@ def rows_of(session: Session, dataset_id: int) -> int:
     return int(quality.value) if quality else 0
 
 
-def _read_spec(form: Form) -> dict[str, Any] | None:
+def read_spec(form: Form) -> dict[str, Any] | None:
+    """Read the evaluation that comes with a task, if one does."""
     from hepml_tasks.spec import EvaluationSpec, from_mapping
 
     if "spec" not in form.files and "spec" not in form.fields:
@@ -220,6 +224,12 @@ def _read_spec(form: Form) -> dict[str, Any] | None:
     if unknown:
         raise Refused(615, f"spec names unknown measure(s): {', '.join(unknown)}")
     return spec
+
+
+def _is_beyond(spec: Mapping[str, Any]) -> bool:
+    from hepml_tasks.spec import EvaluationSpec, from_mapping
+
+    return from_mapping(spec, EvaluationSpec, origin="spec").kind.openml is None
 
 
 def _check_spec(spec: Mapping[str, Any], features: Sequence[Feature], target: str) -> None:
@@ -270,12 +280,13 @@ def delete_task(task_id: int, server: Server, user: DeletingUser) -> Response:
         if task is None:
             raise Refused(452)
         require_owner(user, task.creator_id, 453)
+        files = [task.splits_id, *([] if task.truth_id is None else [task.truth_id])]
         if session.scalar(select(exists().where(Run.task_id == task_id))):
             runs = session.scalars(select(Run.id).where(Run.task_id == task_id).limit(20))
             raise Refused(454, f"task is used in run(s): {', '.join(map(str, runs))}")
         leave_studies(session, "task", task_id)
         remove_tags(session, "task", task_id)
-        forget(session, task, [task.splits_id])
+        forget(session, task, files)
     return answer(node("task_delete", node("id", task_id)))
 
 

@@ -11,13 +11,8 @@ from hepml_tasks.spec.dataset import (
     SimulatorSpec,
     TableSpec,
 )
-from hepml_tasks.spec.evaluation import (
-    UNLABELLED,
-    WITH_SIGNAL,
-    EvaluationSpec,
-    Partitions,
-    TaskType,
-)
+from hepml_tasks.spec.evaluation import EvaluationSpec, Partitions
+from hepml_tasks.spec.kinds import KINDS, TaskKind, TaskType, kind_of
 from hepml_tasks.spec.private import PrivateSpec
 from hepml_tasks.spec.reading import (
     find_suite,
@@ -32,6 +27,7 @@ from hepml_tasks.spec.reading import (
     to_mapping,
 )
 from hepml_tasks.spec.task import (
+    AllTested,
     HoldOut,
     KFold,
     Metrics,
@@ -43,9 +39,9 @@ from hepml_tasks.spec.task import (
 )
 
 __all__ = [
+    "KINDS",
     "UNKNOWN",
-    "UNLABELLED",
-    "WITH_SIGNAL",
+    "AllTested",
     "ColumnSpec",
     "DatasetSpec",
     "DerivedSpec",
@@ -64,11 +60,13 @@ __all__ = [
     "SplitSpec",
     "SuiteSpec",
     "TableSpec",
+    "TaskKind",
     "TaskSpec",
     "TaskType",
     "find_suite",
     "find_task",
     "from_mapping",
+    "kind_of",
     "read_suite",
     "read_task",
     "suite_names",

@@ -182,10 +182,15 @@ class PartsSpec:
         The parts of one file: the number of the first row, from 0, and of the one after the last.
         Together they have every row once. Of several files, which are put one below the other in
         the order of `DatasetSpec.files`, each is a part, and named by its own ``part``.
+    join : tuple of str
+        Columns by which files of the same ``part`` are put side by side, such as the hits of a
+        collision event and what is true of them: each row has exactly one partner. The parts'
+        names become whole numbers where all of them are.
     """
 
     column: str = Field(min_length=1)
     rows: Mapping[str, _Range] = field(default_factory=dict)
+    join: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         end = 0
@@ -311,6 +316,8 @@ class DatasetSpec:
             raise ValueError("parts: says what rows of files are, and there are none: remove it")
         if bool(parts.rows) == (len(self.files) > 1):
             raise ValueError("parts: give rows for one file, and none for several files")
+        if parts.join and not all(file.part for file in self.files):
+            raise ValueError("parts: join needs the part of each file; say it beside its name")
         if parts.end not in {None, self.rows} and self.rows is not None:
             raise ValueError(f"parts: rows ends at {parts.end}, and there are {self.rows} rows")
 

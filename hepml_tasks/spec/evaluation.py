@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-TaskType = Literal[
-    "binary-classification", "multiclass-classification", "regression", "anomaly-detection"
-]
-"""Two classes, of which one is signal; more than two; a number; two classes of which no label is
-told at training."""
-
-WITH_SIGNAL: frozenset[TaskType] = frozenset({"binary-classification", "anomaly-detection"})
-"""Types with two classes, of which one is signal."""
-
-UNLABELLED: frozenset[TaskType] = frozenset({"anomaly-detection"})
-"""Types whose flows see no label at training, nor a weight, which could tell it."""
+from hepml_tasks.spec.kinds import TaskKind, TaskType, kind_of
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="ignore"))
@@ -38,7 +27,7 @@ class EvaluationSpec:
     task, split : str
         The task's name and its split's.
     target : str
-        The column with the class or the number.
+        The column with the class, the number or the particle's id.
     positive : str, optional
         The class that is signal, of two.
     metrics : tuple of str
@@ -48,8 +37,9 @@ class EvaluationSpec:
     type : str
         As of `TaskSpec`.
     title, description : str
-    weight, event_id : str, optional
-        Columns of the dataset.
+    weight, event_id, group : str, optional
+        Columns of the dataset. Rows of a group, such as the hits of a collision event, are scored
+        and resampled together.
     class_sums : mapping of str to float, optional
         Each class's sum of weights at full luminosity.
     partitions : Partitions, optional
@@ -70,9 +60,15 @@ class EvaluationSpec:
     description: str = ""
     weight: str | None = None
     event_id: str | None = None
+    group: str | None = None
     class_sums: Mapping[str, float] | None = None
     partitions: Partitions | None = None
     doi: str | None = None
     citation: str | None = None
     data_sha256: str | None = None
     splits_sha256: str | None = None
+
+    @property
+    def kind(self) -> TaskKind:
+        """What follows from the type."""
+        return kind_of(self.type)

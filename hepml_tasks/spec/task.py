@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hepml_tasks.spec.dataset import DatasetSpec
-from hepml_tasks.spec.evaluation import WITH_SIGNAL, TaskType
+from hepml_tasks.spec.kinds import TaskKind, TaskType, kind_of
 from hepml_tasks.spec.private import PrivateSpec
 
 _STRICT = ConfigDict(extra="forbid")
@@ -29,7 +29,8 @@ class Roles:
     Parameters
     ----------
     target : str
-        The column with the class, or with the number that a regression predicts.
+        The column with the class, with the number that a regression predicts, or with the id of
+        the particle that left a hit.
     positive : str, optional
         The class that is signal, of two.
     features : tuple of str
@@ -38,6 +39,9 @@ class Roles:
         Columns that the patterns would take but that are no features.
     weight, event_id, split : str, optional
         The physical weight, the event's number, and the official split's column.
+    group : str, optional
+        The column that says which rows belong together, such as the collision event of a hit: no
+        split tears a group apart.
     """
 
     target: str
@@ -47,9 +51,11 @@ class Roles:
     weight: str | None = None
     event_id: str | None = None
     split: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
-        roles = {r: getattr(self, r) for r in ("target", "weight", "event_id", "split")}
+        named = ("target", "weight", "event_id", "split", "group")
+        roles = {r: getattr(self, r) for r in named}
         barred = [f"{c!r} is the {r}" for r, c in roles.items() if c in self.features]
         if barred:
             raise ValueError(
@@ -64,24 +70,29 @@ class Roles:
         columns : sequence of str
             All columns of the table.
         """
-        barred = {self.target, self.weight, self.event_id, self.split, *self.exclude}
+        barred = {self.target, self.weight, self.event_id, self.split, self.group, *self.exclude}
         return tuple(
             c
             for c in columns
             if c not in barred and any(fnmatch.fnmatchcase(c, p) for p in self.features)
         )
 
+    @property
+    def columns_of_events(self) -> tuple[str, ...]:
+        """What is known of each event beside its predictions, by the names that metrics use."""
+        return () if self.group is None else ("event_id",)
+
     def named(self) -> dict[str, str]:
         """Return the columns that must exist by name, by their role."""
         roles = {"target": self.target, "weight": self.weight, "event_id": self.event_id}
-        roles["split"] = self.split
+        roles |= {"split": self.split, "group": self.group}
         plain = {c: "features" for c in self.features if not any(s in c for s in "*?[")}
         return {c: r for r, c in roles.items() if c is not None} | plain
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class KFold:
-    """K-fold cross-validation, stratified where there are classes."""
+    """K-fold cross-validation, stratified where there are classes, or by whole groups."""
 
     kind: Literal["kfold"]
     name: str
@@ -91,7 +102,7 @@ class KFold:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class HoldOut:
-    """A share of the events held back for the test, stratified where there are classes."""
+    """A share of events (or whole groups) held back for the test, with classes in equal shares."""
 
     kind: Literal["holdout"]
     name: str
@@ -131,7 +142,15 @@ class Official:
                 raise ValueError(f"partitions: {name} has {', '.join(other)}, which is not in test")
 
 
-SplitSpec = Annotated[KFold | HoldOut | Official, Field(discriminator="kind")]
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class AllTested:
+    """All events are tested and none trains, for flows that need no training."""
+
+    kind: Literal["all-tested"]
+    name: str
+
+
+SplitSpec = Annotated[KFold | HoldOut | Official | AllTested, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -177,12 +196,12 @@ class TaskSpec:
     about : About
     caveat : str
         The sentence that says that this is not for physics results.
-    type : {"binary-classification", "multiclass-classification", "regression", "anomaly-detection"}
-        Two classes, of which one is signal; more than two; a number; two classes again, of which a
-        flow sees no label at training.
+    type : str
+        As of `TaskType`: two classes, of which one is signal; more than two; a number; two classes
+        again, of which a flow sees no label at training; tracks.
     dataset : DatasetSpec
     roles : Roles
-    splits : tuple of KFold, HoldOut or Official
+    splits : tuple of KFold, HoldOut, Official or AllTested
         The first is the default.
     metrics : Metrics
     class_sums : mapping of str to float, optional
@@ -223,17 +242,32 @@ class TaskSpec:
             )
         self._check_seed()
         positive = self.roles.positive
-        if (positive is not None) != (self.type in WITH_SIGNAL):
+        if (positive is not None) != self.kind.signal:
             missing = "names the signal class of two" if positive is None else "has no meaning"
             raise ValueError(f"roles: positive {missing} in a task of type {self.type}")
+        self._check_groups()
         if self.private is not None:
             self._check_private()
         if self.class_sums is None:
             return
-        if self.type == "regression":
-            raise ValueError("class_sums: a regression has no classes")
+        if self.kind.target != "class":
+            raise ValueError(f"class_sums: a task of type {self.type} has no classes")
         if positive is not None and positive not in self.class_sums:
             raise ValueError(f"class_sums: the signal class {positive!r} is missing")
+
+    @property
+    def kind(self) -> TaskKind:
+        """What follows from the type."""
+        return kind_of(self.type)
+
+    def _check_groups(self) -> None:
+        if self.kind.grouped and self.roles.group is None:
+            raise ValueError(
+                f"roles: a task of type {self.type} needs group, the column that says which rows"
+                " belong together"
+            )
+        if self.kind.trains and any(isinstance(s, AllTested) for s in self.splits):
+            raise ValueError(f"splits: a task of type {self.type} needs events that train")
 
     def _check_seed(self) -> None:
         simulator = self.dataset.simulator
@@ -241,7 +275,7 @@ class TaskSpec:
             raise ValueError("dataset.simulator.seed: this field is required")
 
     def _check_private(self) -> None:
-        if self.type == "regression":
+        if self.kind.target != "class":
             raise ValueError("private: labels are withheld of classifications only")
         if self.class_sums is None:
             # made from all events they would tell what the withheld ones weigh

@@ -36,6 +36,12 @@ _SIMULATORS = {
             module="hepml_tasks.data.simulators.toy_mass",
             function="simulate_toy_mass",
         ),
+        Simulator(
+            name="toy-tracks",
+            title="Toy collision events with charged tracks in a barrel of ten layers, hit by hit",
+            module="hepml_tasks.data.simulators.toy_tracks",
+            function="simulate_toy_tracks",
+        ),
     )
 }
 
@@ -64,7 +70,7 @@ def simulate(name: str, *, events: int, seed: int, **parameters: Any) -> pa.Tabl
     name : str
         A registered simulator.
     events : int
-        Number of rows.
+        Number of events: of rows, or of collisions where a row is a hit.
     seed : int
         At least 0; the same seed gives the same table.
     **parameters
