@@ -101,6 +101,18 @@ FLOWS = {
             "azimuth",
             types=("tracking",),
         ),
+        Flow(
+            "helix-clusters",
+            "DBSCAN in helix coordinates",
+            "helix_clusters",
+            types=("tracking",),
+        ),
+        Flow(
+            "track-follower",
+            "seeds of two hits, followed along helices",
+            "track_following",
+            types=("tracking",),
+        ),
     )
 }
 

@@ -182,7 +182,7 @@ def _values(spec: TaskSpec, table: pa.Table) -> list[Finding]:
         ):
             continue
         checked += 1
-        values = column.cast(pa.float64())
+        values = column.cast(pa.float64(), safe=False)
         low = -math.inf if declared.min is None else declared.min
         high = math.inf if declared.max is None else declared.max
         out = count_true(pc.or_(pc.less(values, low), pc.greater(values, high)))

@@ -16,6 +16,8 @@ def test_the_families_are_there():
     assert {f.name for f in FLOWS.values() if f.suits("regression")} == regressors
     detectors = {"constant", "reconstruction", "isolation-forest", "mass-window", "cwola"}
     assert {f.name for f in FLOWS.values() if f.suits("anomaly-detection")} == detectors
+    trackers = {"azimuth-clusters", "helix-clusters", "track-follower"}
+    assert {f.name for f in FLOWS.values() if f.suits("tracking")} == trackers
 
 
 def test_an_unknown_flow_is_answered_with_the_nearest():
