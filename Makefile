@@ -65,6 +65,8 @@ benchmarks: setup
 	$(BIN)/python benchmarks/toy_realism.py
 	$(BIN)/python benchmarks/der_agreement.py
 	$(BIN)/python benchmarks/derived_pictures.py
+	$(BIN)/python benchmarks/baselines.py
+	$(BIN)/python benchmarks/small_suite.py
 	$(BIN)/python benchmarks/cache.py
 	$(BIN)/python benchmarks/server.py
 
