@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
+from hepml_tasks.errors import SpecError
 from hepml_tasks.running.task import Task, as_task, with_events
 from hepml_tasks.spec import DerivedSpec, SuiteSpec, TaskSpec, find_task
 
@@ -40,6 +41,11 @@ def capped(spec: TaskSpec, events: int | None) -> TaskSpec:
     -------
     TaskSpec
         The spec itself where it has no more events than that.
+
+    Raises
+    ------
+    SpecError
+        For published data whose events have several rows.
     """
     simulator = spec.dataset.simulator
     # a row of a simulated dataset may be a hit, of which an event has many
@@ -48,6 +54,11 @@ def capped(spec: TaskSpec, events: int | None) -> TaskSpec:
         return spec
     if spec.dataset.simulator is not None:
         return with_events(spec, events)
+    if spec.kind.grouped:
+        raise SpecError(
+            f"task {spec.name} has events of several rows, of which no part can be taken: leave"
+            " `events` out of its suite"
+        )
     by: list[JsonValue] = [c for c in (_classes(spec), spec.roles.split) if c is not None]
     parameters: dict[str, JsonValue] = {"events": events, "by": by}
     derived = DerivedSpec(source=spec.dataset, function="sample", seed=0, parameters=parameters)

@@ -6,9 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hepml_tasks.data.checksum import table_sha256
+from hepml_tasks.data.table import load_table
+from hepml_tasks.errors import SpecError
 from hepml_tasks.running.suites import capped, suite_tasks
 from hepml_tasks.running.task import as_task
-from hepml_tasks.spec import TaskSpec, find_suite, find_task, from_mapping, read_task, to_mapping
+from hepml_tasks.spec import (
+    TaskSpec,
+    find_suite,
+    find_task,
+    from_mapping,
+    read_task,
+    task_names,
+    to_mapping,
+)
 
 
 @pytest.fixture
@@ -55,6 +66,22 @@ def test_a_suite_gives_its_tasks_with_its_caps_and_splits():
     assert "magic/holdout" in tasks
 
 
-def test_all_of_hep_2026_that_openml_carries_is_in_it():
-    all_of_it = {(t.task, t.split) for t in find_suite("hep-2026").tasks}
-    assert {(t.task, t.split) for t in find_suite("hep-2026-openml").tasks} <= all_of_it
+def test_all_of_hep_2026_that_openml_carries_is_in_its_suite_there():
+    entries = find_suite("hep-2026").tasks
+    carried = {(e.task, e.split) for e in entries if find_task(e.task).kind.openml is not None}
+    assert {(e.task, e.split) for e in find_suite("hep-2026-openml").tasks} == carried
+
+
+def test_events_of_several_rows_are_not_torn_apart():
+    with pytest.raises(SpecError, match="leave `events` out of its suite"):
+        capped(find_task("trackml"), 1000)
+
+
+@pytest.mark.parametrize("name", [n for n in task_names() if n.startswith("toy-")])
+def test_the_content_that_the_authors_checked_is_what_is_simulated(name: str):
+    spec = find_task(name)
+    if spec.dataset.content is not None:
+        found = table_sha256(load_table(spec.dataset))
+        assert spec.dataset.content == f"sha256:{found}"
+    # a derived table is compared with its checksum when it is made
+    assert spec.dataset.checked is not None
