@@ -18,12 +18,17 @@ def suite_tasks(suite: SuiteSpec, *, events: int | None = None) -> list[Task]:
     ----------
     suite : SuiteSpec
     events : int, optional
-        Another number of events for all of them, which have to be simulated.
+        Another number of events for all of them, which have to be simulated. Of those whose rows
+        are hits there are no more than their own: an event has hundreds of them.
     """
-    return [
-        as_task(capped(find_task(entry.task), entry.events), split=entry.split, events=events)
-        for entry in suite.tasks
-    ]
+    tasks = []
+    for entry in suite.tasks:
+        spec = capped(find_task(entry.task), entry.events)
+        wanted, simulator = events, spec.dataset.simulator
+        if wanted is not None and simulator is not None and spec.kind.grouped:
+            wanted = min(wanted, simulator.events)
+        tasks.append(as_task(spec, split=entry.split, events=wanted))
+    return tasks
 
 
 def capped(spec: TaskSpec, events: int | None) -> TaskSpec:

@@ -69,7 +69,7 @@ def test_a_second_demo_finds_nothing_left_to_run(finished):
     def board(printed: str) -> list[str]:
         return [line for line in printed.splitlines() if re.match(r"\d  ", line)]
 
-    assert len(board(first)) == 16
+    assert len(board(first)) == RUNS
     assert board(second) == board(first)
 
 
