@@ -123,7 +123,9 @@ def _seeded(dataset: DatasetSpec, seed: int) -> DatasetSpec:
     simulator = dataset.simulator
     if simulator is None or simulator.seed is None:
         raise SystemExit(f"dataset {dataset.name} is not simulated here: it has no other seed")
-    return replace(dataset, simulator=replace(simulator, seed=simulator.seed + seed), content=None)
+    simulator = replace(simulator, seed=simulator.seed + seed)
+    # where a row is a hit, each seed has a number of them of its own
+    return replace(dataset, simulator=simulator, rows=None, content=None)
 
 
 def runs(task: Task, seed: int, spool: Path) -> dict[str, Done]:

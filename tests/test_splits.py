@@ -12,12 +12,17 @@ from hepml_tasks.errors import DataError, FormatError
 from hepml_tasks.splits import (
     Split,
     by_column,
+    check_whole,
     is_curve,
     last_samples,
+    of_groups,
+    plain_kfold,
     read_split_arff,
+    read_split_file,
     stratified_holdout,
     stratified_kfold,
     write_split_arff,
+    write_split_parquet,
 )
 
 Y = np.array(["b"] * 70 + ["s"] * 30)
@@ -122,3 +127,26 @@ def test_a_splits_file_in_which_a_row_trains_and_is_tested_is_refused(tmp_path: 
     write_split_arff(tmp_path / "splits.arff", [Split(0, 0, rows, rows[:1])])
     with pytest.raises(FormatError, match="row 0 trains and is tested in repeat 0, fold 0"):
         read_split_arff(tmp_path / "splits.arff")
+
+
+@given(sizes=st.lists(st.integers(1, 20), min_size=4, max_size=30), seed=st.integers(0, 99))
+def test_groups_are_tested_whole_and_once(sizes, seed):
+    group = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    parts = of_groups(group, plain_kfold(len(sizes), 4, seed))
+    assert np.array_equal(np.sort(np.concatenate([t for _, t in parts])), np.arange(len(group)))
+    for train, test in parts:
+        assert not np.intersect1d(group[train], group[test]).size
+        check_whole(group, train, test)
+
+
+def test_a_group_that_trains_and_is_tested_is_told():
+    with pytest.raises(DataError, match="row 2 is tested and others of its group train"):
+        check_whole([0, 0, 1, 1], np.array([0, 1, 3]), np.array([2]))
+
+
+def test_splits_come_back_from_parquet(tmp_path: Path):
+    splits = [Split(0, 0, np.empty(0, dtype=np.int64), np.arange(5))]
+    write_split_parquet(tmp_path / "splits.parquet", splits)
+    (back,) = read_split_file(tmp_path / "splits.parquet")
+    assert back.train.size == 0
+    assert np.array_equal(back.test, np.arange(5))

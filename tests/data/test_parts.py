@@ -121,3 +121,47 @@ def test_every_row_is_in_one_part(rows, told):
 def test_files_and_parts_fit_together(dataset: DatasetSpec, fields, told):
     with pytest.raises(ValueError, match=told):
         replace(dataset, **fields)
+
+
+@pytest.fixture
+def collisions(dataset: DatasetSpec, tmp_path: Path) -> DatasetSpec:
+    (tmp_path / "hits2.csv").write_text("hit,x\n1,5.0\n2,6.0\n")
+    (tmp_path / "truth2.csv").write_text("hit,particle\n2,27028813309280256\n1,0\n")
+    (tmp_path / "hits10.csv").write_text("hit,x\n1,7.0\n")
+    (tmp_path / "truth10.csv").write_text("hit,particle\n1,3\n")
+    names = (("hits2", "2"), ("truth2", "2"), ("hits10", "10"), ("truth10", "10"))
+    files = tuple(FileSpec(name=f"{n}.csv", part=p) for n, p in names)
+    return replace(dataset, files=files, parts=PartsSpec(column="event", join=("hit",)), rows=3)
+
+
+def test_files_of_a_part_stand_side_by_side_row_by_row(collisions: DatasetSpec):
+    table = load_table(collisions)
+    assert table.column_names == ["hit", "x", "particle", "event"]
+    assert table["event"].to_pylist() == [2, 2, 10]
+    assert table["x"].to_pylist() == [5.0, 6.0, 7.0]
+    # more digits than a float64 has
+    assert table["particle"].to_pylist() == [0, 27028813309280256, 3]
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        ("hit,particle\n2,5\n3,0\n", "have not one partner each by hit"),
+        ("hit,particle\n2,5\n2,0\n", "have not one partner each by hit"),
+        ("hit,particle\n2,5\n", "have not one partner each by hit"),
+        ("hits,particle\n2,5\n1,0\n", "no column 'hit', by which .* did you mean 'hits'"),
+        ("hit,x\n2,5\n1,0\n", "column 'x' is in another file of its part too"),
+    ],
+)
+def test_rows_without_one_partner_each_are_refused(
+    collisions: DatasetSpec, tmp_path: Path, truth: str, message: str
+):
+    (tmp_path / "truth2.csv").write_text(truth)
+    with pytest.raises((DataError, ColumnError), match=message):
+        load_table(collisions)
+
+
+def test_files_without_a_part_are_not_joined(collisions: DatasetSpec):
+    files = (replace(collisions.files[0], part=None), *collisions.files[1:])
+    with pytest.raises(ValueError, match="join needs the part of each file"):
+        replace(collisions, files=files)
