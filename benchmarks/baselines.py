@@ -69,7 +69,7 @@ def main() -> int:
     parser.add_argument("tasks", nargs="*")
     parser.add_argument("--suite", default="hep-toy")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--events", type=int)
+    parser.add_argument("--events", type=int, help="the largest number of events")
     parser.add_argument("--spool", type=Path)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "baselines.md")
     given = parser.parse_args()
@@ -108,8 +108,10 @@ def main() -> int:
 def seeded(name: str, split: str | None, seed: int, events: int | None) -> Task:
     """Return a task on events of another seed."""
     spec = find_task(name)
-    if events is not None:
-        spec = with_events(spec, events)
+    simulator = spec.dataset.root.simulator
+    if events is not None and simulator is not None:
+        # no more than the task has: an event of tracks is many rows
+        spec = with_events(spec, min(events, simulator.events))
     return as_task(replace(spec, dataset=_seeded(spec.dataset, seed)), split=split)
 
 
