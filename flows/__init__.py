@@ -113,6 +113,30 @@ FLOWS = {
             "track_following",
             types=("tracking",),
         ),
+        Flow(
+            "nominal-logistic",
+            "logistic regression at the nominal energy scale",
+            "nominal_logistic",
+            types=("across-nuisance",),
+        ),
+        Flow(
+            "nominal-boosting",
+            "boosted trees at the nominal energy scale",
+            "nominal_boosting",
+            types=("across-nuisance",),
+        ),
+        Flow(
+            "augmented-boosting",
+            "boosted trees with events at all energy scales",
+            "augmented_boosting",
+            types=("across-nuisance",),
+        ),
+        Flow(
+            "parametrised-boosting",
+            "boosted trees with the energy scale as a feature",
+            "parametrised_boosting",
+            types=("across-nuisance",),
+        ),
     )
 }
 

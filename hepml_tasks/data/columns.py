@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hepml_tasks.spec import Roles, TaskSpec
+from hepml_tasks.spec import NAMED_ROLES, Roles, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,6 @@ class Column:
 
 
 _FEW = 12
-NAMED_ROLES = ("target", "weight", "event_id", "split", "group")
-"""The roles that one column has; of two roles the later one is told."""
 
 
 def roles_of(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
@@ -56,7 +54,7 @@ def roles_of(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        ``feature``, ``target``, ``weight``, ``event_id``, ``split`` or ``group`` by column.
+        ``feature``, or one of `NAMED_ROLES`, by column.
     """
     named = {getattr(roles, role): role for role in NAMED_ROLES}
     names = list(columns)
@@ -121,7 +119,7 @@ def describe_columns(spec: TaskSpec, table: pa.Table | None) -> list[Column]:
 def _declared(spec: TaskSpec) -> list[Column]:
     roles, declared = spec.roles, spec.dataset.columns
     named = roles_of(roles, declared)
-    for role in ("event_id", "group", "target", "weight", "split"):
+    for role in ("event_id", "group", "nuisance", "selected", "target", "weight", "split"):
         if name := getattr(roles, role):
             named[name] = role
     named |= dict.fromkeys(roles.features, "feature")

@@ -26,6 +26,20 @@ WITHHELD = ""
 
 
 @dataclass(frozen=True, eq=False)
+class Across:
+    """At which value of a nuisance a row is, and whether the event is there.
+
+    Parameters
+    ----------
+    value : ndarray of float64, shape (n_rows,)
+    selected : ndarray of bool, shape (n_rows,)
+    """
+
+    value: npt.NDArray[np.float64]
+    selected: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Events:
     """A task's events.
 
@@ -46,6 +60,8 @@ class Events:
         Each class's sum of weights at full luminosity; empty where there are no classes.
     group : ndarray of int64, shape (n_events,), optional
         Which rows belong together: equal numbers, from 0 in ascending order of the column.
+    across : Across, optional
+        Where the rows are the same events at several values of a nuisance.
     """
 
     table: pa.Table
@@ -55,6 +71,7 @@ class Events:
     event_id: npt.NDArray[np.int64]
     class_sums: Mapping[str, float]
     group: npt.NDArray[np.int64] | None = None
+    across: Across | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -112,6 +129,7 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
                 f" {role}{nearest(column, table.column_names)}"
             )
     features = roles.features_among(table.column_names)
+    across = _across(table, spec)
     for pattern in roles.features:
         if not fnmatch.filter(features, pattern):
             raise ColumnError(
@@ -138,13 +156,34 @@ def take_apart(table: pa.Table, spec: TaskSpec) -> Events:
         return Events(table, features, target, weight, event_id, {}, group)
     labels, found = _classes(table, spec)
     values = np.ones(len(labels)) if weight is None else weight
-    sums = spec.class_sums or {c: float(values[labels == c].sum()) for c in found}
+    copies = 1 if across is None else len(np.unique(across.value))
+    sums = spec.class_sums or {c: float(values[labels == c].sum()) / copies for c in found}
     if set(sums) != set(found):
         raise DataError(
             f"dataset {name}: classes are {', '.join(found)}, class_sums of task {spec.name}"
             f" names {', '.join(sorted(sums))}"
         )
-    return Events(table, features, labels, weight, event_id, dict(sums), group)
+    if roles.nuisance is not None:
+        # it is for the flow to say what it makes of it
+        features = (*features, roles.nuisance)
+    return Events(table, features, labels, weight, event_id, dict(sums), group, across)
+
+
+def _across(table: pa.Table, spec: TaskSpec) -> Across | None:
+    roles, name = spec.roles, spec.dataset.name
+    if roles.nuisance is None:
+        return None
+    _check_numbers(table[roles.nuisance], roles.nuisance, name, nulls=False)
+    value = table[roles.nuisance].cast(pa.float64()).to_numpy()
+    if roles.selected is None:
+        return Across(value, np.ones(len(value), dtype=np.bool_))
+    column = table[roles.selected]
+    if not pa.types.is_boolean(column.type) or column.null_count:
+        raise DataError(
+            f"dataset {name}: column {roles.selected!r} (selected) is {column.type} with"
+            f" {column.null_count} undefined values; it is true or false for each row"
+        )
+    return Across(value, column.to_numpy(zero_copy_only=False).astype(np.bool_))
 
 
 def _numbers(column: pa.ChunkedArray, name: str, dataset: str, *, whole: bool) -> npt.NDArray[Any]:

@@ -140,10 +140,16 @@ def _read_files(dataset: DatasetSpec, *, progress: bool) -> tuple[pa.Table, str]
 
 def _derive(dataset: DatasetSpec, derived: DerivedSpec, *, progress: bool) -> pa.Table:
     from hepml_tasks.data.derived import derive
+    from hepml_tasks.data.derived.across import derive_across
 
     source = load_table(derived.source, progress=progress)
     parameters: dict[str, Any] = dict(derived.parameters)
-    table = derive(derived.function, source, seed=derived.seed, **parameters)
+    if derived.nuisance is None:
+        table = derive(derived.function, source, seed=derived.seed, **parameters)
+    else:
+        table = derive_across(
+            derived.nuisance, derived.function, source, seed=derived.seed, **parameters
+        )
     found = f"sha256:{table_sha256(table)}"
     if derived.checksum not in {None, found}:
         raise ChecksumError(
@@ -186,6 +192,8 @@ def _key(dataset: DatasetSpec, *, progress: bool) -> str:
         parts |= {"derived": d.function, "seed": d.seed, "checksum": d.checksum}
         version = get_derivation(d.function).version
         parts |= {"parameters": dict(d.parameters), "version": version}
+        if d.nuisance is not None:
+            parts["nuisance"] = asdict(d.nuisance)
         parts["source"] = _key(d.source, progress=progress)
     else:
         known = [_known(f, dataset, progress=progress) for f in dataset.files]

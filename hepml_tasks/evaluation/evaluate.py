@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hepml_tasks.errors import MetricError, RunError
 from hepml_tasks.evaluation.predictions import Predictions
 from hepml_tasks.metrics import Metric, Score, all_metrics, get_metric, score
+from hepml_tasks.metrics.systematics import across_nuisance, split_by_nuisance
 from hepml_tasks.spec import EvaluationSpec
 
 Labels = npt.NDArray[np.str_]
@@ -35,12 +36,18 @@ class Truth:
         What is resampled as one: the event, or the group of the row.
     partition : ndarray of str, optional
         The value of the column that names the partitions.
+    nuisance : ndarray of float64, optional
+        The value of the nuisance at which a row is.
+    selected : ndarray of bool, optional
+        Whether the event is there at that value.
     """
 
     y: npt.NDArray[Any]
     weight: Floats | None
     event_id: npt.NDArray[np.int64]
     partition: Labels | None = None
+    nuisance: Floats | None = None
+    selected: npt.NDArray[np.bool_] | None = None
 
     @cached_property
     def n_classes(self) -> int:
@@ -220,6 +227,12 @@ class _Samples:
             for r, f in keys
         }
         self.partitions: dict[str, Sample] = {}
+        if truth.nuisance is not None:
+            at = truth.nuisance[predictions.row]
+            for value in np.unique(at):
+                part = Sample(predictions, truth, spec, at == value)
+                part.nuisance = None
+                self.partitions[f"{spec.nuisance} = {value:g}"] = part
         if spec.partitions is not None and truth.partition is not None:
             of_row = truth.partition[predictions.row]
             for name, values in spec.partitions.parts.items():
@@ -275,7 +288,25 @@ class Sample:
         weight = np.ones(len(row)) if truth.weight is None else truth.weight[row]
         self.weight = weight * share
         self.event_id = truth.event_id[row]
+        self.nuisance = None if truth.nuisance is None else truth.nuisance[row]
+        if truth.selected is not None:
+            self._leave_out(~truth.selected[row])
         self.class_sums = _signal_and_background(spec)
+
+    def _leave_out(self, absent: npt.NDArray[np.bool_]) -> None:
+        """Let no event that isn't there be selected: what is said of it doesn't count."""
+        self.y_pred = np.where(absent, 0, self.y_pred)
+        if self.y_score is not None and len(self.y_score):
+            lowest = min(0.0, float(self.y_score.min()))
+            self.y_score = np.where(absent, lowest, self.y_score)
+
+    def points(self, metric: Metric) -> dict[float, dict[str, Any]]:
+        """Return what a metric is computed from at each value of the nuisance."""
+        assert self.nuisance is not None  # noqa: S101 - asked of tasks that have one only
+        given = {"event_id": self.event_id, **self.arguments(metric)}
+        whole = {"class_sums": given.pop("class_sums")} if "class_sums" in given else {}
+        parts = split_by_nuisance(self.nuisance, **given)
+        return {value: {**part, **whole} for value, part in parts.items()}
 
     def arguments(self, metric: Metric) -> dict[str, Any]:
         """Return what a metric is computed from, as `hepml_tasks.metrics.score` takes it."""
@@ -290,7 +321,14 @@ class Sample:
         return given
 
     def score(self, metric: Metric, *, replicas: int, seed: int) -> Score:
-        """Compute a metric with its uncertainty; without one for no replicas."""
+        """Compute a metric with its uncertainty; without one for no replicas.
+
+        Across the values of a nuisance it is the worst one.
+        """
+        if self.nuisance is not None:
+            return across_nuisance(
+                metric, self.points(metric), replicas=replicas, seed=seed
+            ).worst_score
         return score(
             metric,
             **self.arguments(metric),

@@ -6,6 +6,7 @@ from hepml_tasks.errors import RunError
 from hepml_tasks.evaluation.evaluate import in_order, obstacle, pooled
 from hepml_tasks.evaluation.evidence import Evidence
 from hepml_tasks.metrics import Comparison, compare, get_metric
+from hepml_tasks.metrics.systematics import compare_across
 
 
 def compare_runs(
@@ -38,6 +39,10 @@ def compare_runs(
     one, two = (pooled(in_order(e.predictions), e.truth, e.spec) for e in (first, second))
     if one.event_id.tolist() != two.event_id.tolist() or first.spec != second.spec:
         raise RunError(f"{first.name} and {second.name} are not runs of one task on one split")
+    if one.nuisance is not None:
+        return compare_across(
+            chosen, one.points(chosen), two.points(chosen), replicas=replicas, seed=seed
+        )
     mine, theirs = one.arguments(chosen), two.arguments(chosen)
     given = "y_pred" if "y_pred" in mine else "y_score"
     values = {k: v for k, v in mine.items() if k not in {"y_true", given}}

@@ -46,7 +46,8 @@ def read_truth(path: Path, spec: EvaluationSpec) -> Truth:
 def truth_columns(spec: EvaluationSpec) -> list[str]:
     """Return the columns of a dataset that say what is true of its rows."""
     partition = None if spec.partitions is None else spec.partitions.column
-    named = (spec.target, spec.weight, spec.event_id, spec.group, partition)
+    events = (spec.target, spec.weight, spec.event_id, spec.group, partition)
+    named = (*events, spec.nuisance, spec.selected)
     return list(dict.fromkeys(name for name in named if name is not None))
 
 
@@ -84,7 +85,19 @@ def truth_from_table(table: pa.Table, spec: EvaluationSpec, *, origin: str) -> T
     y = _column(table, spec.target, origin, _TYPES[spec.kind.target])
     if spec.kind.target == "class":
         y = y.astype(str)
-    return Truth(y=y, weight=weight, event_id=event_id, partition=partition)
+    nuisance = selected = None
+    if spec.nuisance is not None:
+        nuisance = _column(table, spec.nuisance, origin, pa.float64())
+    if spec.selected is not None:
+        selected = _column(table, spec.selected, origin, pa.bool_())
+    return Truth(
+        y=y,
+        weight=weight,
+        event_id=event_id,
+        partition=partition,
+        nuisance=nuisance,
+        selected=selected,
+    )
 
 
 def _column(table: pa.Table, name: str, origin: str, kind: pa.DataType) -> Any:

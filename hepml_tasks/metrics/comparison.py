@@ -107,13 +107,41 @@ def compare(
         seed=seed,
         **options,
     )
+    return comparison_of(chosen, values, table, replicas, seed)
+
+
+def comparison_of(
+    metric: Metric, values: Floats, table: Floats, replicas: int, seed: int
+) -> Comparison:
+    """Compare two values by their common replicas.
+
+    Parameters
+    ----------
+    metric : Metric
+    values : ndarray of shape (2,)
+    table : ndarray of shape (2, n_replicas)
+        In the replicas of which both have a finite value they are compared.
+    replicas, seed : int
+        How it was made.
+
+    Raises
+    ------
+    MetricError
+        When fewer than half of the replicas have a finite value.
+    """
+    table = table[:, np.isfinite(table).all(axis=0)]
+    if table.shape[1] < max(2, replicas // 2):
+        raise MetricError(
+            f"y_true has too few events: {replicas - table.shape[1]} of {replicas} replicas have no"
+            f" finite {metric.name}"
+        )
     differences = table[0] - table[1]
     difference = float(values[0] - values[1])
     deviation = float(differences.std(ddof=1))
     low, high = np.quantile(differences, [LOWER, UPPER], method="closest_observation")
     better = None
     if abs(difference) > 2 * deviation:
-        better = "first" if (difference > 0) == chosen.higher_is_better else "second"
+        better = "first" if (difference > 0) == metric.higher_is_better else "second"
     return Comparison(
         float(values[0]),
         float(values[1]),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from hepml_tasks.errors import MetricError
 from hepml_tasks.metrics.arrays import Floats, numbers, vector
+from hepml_tasks.metrics.comparison import Comparison, comparison_of
 from hepml_tasks.metrics.registry import Metric, get_metric
-from hepml_tasks.metrics.scoring import Score, prepare, score
+from hepml_tasks.metrics.scoring import LOWER, UPPER, Score, prepare, score
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class Systematics:
         The metric at each value of the nuisance, ascending.
     worst : float
         The worst value of the metric.
+    worst_score : Score
+        The same with an uncertainty: that of the worst value over replicas common to all points,
+        each at its own worst point.
     worst_at : float
         Where it is.
     spread : float
@@ -39,6 +44,7 @@ class Systematics:
 
     scores: Mapping[float, Score]
     worst: float
+    worst_score: Score
     worst_at: float
     spread: float
     slope: float
@@ -108,12 +114,68 @@ def across_nuisance(
     return Systematics(
         scores,
         float(values[worst]),
+        _worst_score(chosen, scores[at[worst]], np.array(rows), replicas, seed),
         at[worst],
         float(np.ptp(values)),
         float(_slopes(np.array(at), values[np.newaxis])[0]),
         float(usable.std(ddof=1)) if usable.size > 1 else float("nan"),
         f"common poisson-bootstrap-{replicas}, seed {seed}" if usable.size > 1 else "none",
     )
+
+
+def _worst_score(metric: Metric, there: Score, rows: Floats, replicas: int, seed: int) -> Score:
+    """Give the score at the worst point the uncertainty of the worst of all points."""
+    if not rows.size:
+        return there
+    worst = rows.min(axis=0) if metric.higher_is_better else rows.max(axis=0)
+    usable = worst[np.isfinite(worst)]
+    if usable.size < max(2, replicas // 2):
+        return replace(there, uncertainty=math.nan, interval=(math.nan, math.nan))
+    low, high = np.quantile(usable, [LOWER, UPPER], method="closest_observation")
+    return replace(
+        there,
+        uncertainty=float(usable.std(ddof=1)),
+        interval=(float(low), float(high)),
+        method=f"common poisson-bootstrap-{replicas} of the worst value, test sample only,"
+        f" seed {seed}",
+    )
+
+
+def compare_across(
+    metric: Metric,
+    first: Mapping[float, Mapping[str, Any]],
+    second: Mapping[float, Mapping[str, Any]],
+    *,
+    replicas: int = 200,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the worst values of two runs on the same events.
+
+    Parameters
+    ----------
+    metric : Metric
+    first, second : mapping of float to mapping
+        As `points` of :func:`across_nuisance`.
+    replicas, seed : int
+        Of the bootstrap, common to both runs and all points.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    MetricError
+        When too few replicas have a value.
+    """
+    values, table = [], []
+    for points in (first, second):
+        prepared = [prepare(metric, **p) for p in points.values()]
+        rows = np.array([p.replicas(replicas, seed) for p in prepared])
+        worst = np.min if metric.higher_is_better else np.max
+        values.append(float(worst([p.value for p in prepared])))
+        table.append(worst(rows, axis=0))
+    return comparison_of(metric, np.array(values), np.array(table), replicas, seed)
 
 
 def _slopes(at: Floats, values: Floats) -> Floats:

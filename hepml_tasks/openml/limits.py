@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hepml_tasks.openml.connection import NAMED
 from hepml_tasks.openml.descriptions import LONGEST_SUITE_TEXT, dataset_text
-from hepml_tasks.spec import SuiteSpec, TaskSpec
+from hepml_tasks.spec import NAMED_ROLES, SuiteSpec, TaskSpec
 from hepml_tasks.spec.places import Steps, field_name, line_of
 
 CASUAL = r"[A-Za-z0-9_\-.(),]+"
@@ -196,7 +196,7 @@ def _of_columns(spec: TaskSpec, columns: Sequence[str] | None) -> Iterator[tuple
     roles = spec.roles
     elements = {"target": "default_target_attribute", "event_id": "row_id_attribute"}
     named = {}
-    for role in ("target", "event_id", "weight", "split", "group"):
+    for role in NAMED_ROLES:
         column = getattr(roles, role)
         if column is not None:
             named[column] = role

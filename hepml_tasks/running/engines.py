@@ -50,6 +50,7 @@ class FoldWork:
             "unlabelled": not self.task.spec.kind.labelled,
             "target": self.task.spec.kind.target,
             "group": self.task.events.group,
+            "across": self.task.events.across,
         }
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from hepml_tasks.data.events import WITHHELD
+from hepml_tasks.data.events import WITHHELD, Across
 from hepml_tasks.errors import RunError
 from hepml_tasks.running.folder import RunFolder, write_json, write_parquet
 from hepml_tasks.running.unlabelled import WithoutLabels, check_detector
@@ -84,6 +84,7 @@ def run_fold(
     unlabelled: bool = False,
     target: Target = "class",
     group: npt.NDArray[np.int64] | None = None,
+    across: Across | None = None,
 ) -> None:
     """Fit and predict one fold, and write its two files into the run folder.
 
@@ -112,6 +113,9 @@ def run_fold(
         Which rows belong together. The estimator gets those of the training events if its `fit`
         takes `groups`. Ids are predicted group by group, so that an estimator sees the hits of
         one collision event at a time.
+    across : Across, optional
+        At which value of a nuisance a row is. The estimator is fitted to the events that are there
+        at their value, whose weights are at full luminosity value by value.
 
     Raises
     ------
@@ -130,12 +134,15 @@ def run_fold(
             point_out_signal(model, y, positive)
     where = f"repeat {split.repeat}, fold {split.fold}"
     options: dict[str, npt.NDArray[Any]] = {}
+    there = slice(None) if across is None else across.selected[split.train]
+    train = split.train[there]
     if not unlabelled and takes_weights(model):
-        options["sample_weight"] = at_full_luminosity(
-            weight[split.train], y[split.train], class_sums
-        )
+        values = None if across is None else across.value[split.train]
+        options["sample_weight"] = _at_each_value(
+            values, weight[split.train], y[split.train], class_sums
+        )[there]
     if group is not None and takes_groups(model):
-        options["groups"] = group[split.train]
+        options["groups"] = group[train]
     tested = None if group is None else group[split.test]
     pools = _thread_pools(len(sys.modules))
     with _ONE_AT_A_TIME, pools.limit(limits=threads), warnings.catch_warnings():
@@ -143,7 +150,7 @@ def run_fold(
         warnings.simplefilter("ignore")
         start = time.perf_counter()
         try:
-            model.fit(X.iloc[split.train], y[split.train], **options)
+            model.fit(X.iloc[train], y[train], **options)
             fitted = time.perf_counter()
             predicted = PREDICT[target](model, X.iloc[split.test], tested)
         except Exception as error:
@@ -157,6 +164,7 @@ def run_fold(
         "repeat": np.full(len(split.test), split.repeat, dtype=np.int64),
         "fold": np.full(len(split.test), split.fold, dtype=np.int64),
         "row": split.test,
+        **({} if across is None else {"nuisance": across.value[split.test]}),
         "truth": pa.array(
             y[split.test], mask=y[split.test] == WITHHELD if target == "class" else None
         ),
@@ -204,6 +212,22 @@ def run_fold_in_worker(*args: Any, **options: Any) -> None:
     """Run a fold in a process that leaves an interrupt to the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     run_fold(*args, **options)
+
+
+def _at_each_value(
+    values: npt.NDArray[np.float64] | None,
+    weight: npt.NDArray[np.float64],
+    y: npt.NDArray[Any],
+    class_sums: Mapping[str, float],
+) -> npt.NDArray[np.float64]:
+    """Renormalise weights at each value of a nuisance by itself, or once without one."""
+    if values is None:
+        return at_full_luminosity(weight, y, class_sums)
+    result = np.empty(len(weight))
+    for value in np.unique(values):
+        here = values == value
+        result[here] = at_full_luminosity(weight[here], y[here], class_sums)
+    return result
 
 
 def at_full_luminosity(

@@ -91,12 +91,17 @@ class Task:
         """The rows that train and are tested, a fold each."""
         column = self.spec.roles.split
         marks = None if column is None else self.events.table[column]
-        return rows_of(
+        splits = rows_of(
             self.split,
             self.events.y,
             None if marks is None else marks.to_numpy(zero_copy_only=False),
             self.events.group,
         )
+        derived, across = self.spec.dataset.derived, self.events.across
+        if across is None or derived is None or derived.nuisance is None:
+            return splits
+        allowed = np.isin(across.value, derived.nuisance.trained)
+        return [replace(s, train=s.train[allowed[s.train]]) for s in splits]
 
     def evaluation_spec(self) -> EvaluationSpec:
         """Return what an evaluator needs to know, the class sums made explicit."""
@@ -114,6 +119,8 @@ class Task:
             weight=spec.roles.weight,
             event_id=spec.roles.event_id,
             group=spec.roles.group,
+            nuisance=spec.roles.nuisance,
+            selected=spec.roles.selected,
             type=spec.type,
             class_sums=dict(self.events.class_sums) or None,
             metrics=spec.metrics.names,

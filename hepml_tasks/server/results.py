@@ -35,7 +35,10 @@ from hepml_tasks.server.tagging import tags_of
 from hepml_tasks.server.tasks import rows_of
 
 TITLE = "hepml_tasks"
-_PRIVATE_PART = ", private part"
+_AT = ", "
+"""Between a measure and the part of the test events that it is of, or the value of a nuisance."""
+
+_PRIVATE_PART = f"{_AT}private part"
 """Ends a measure's name where its value is of withheld labels and was revealed."""
 _LARGEST_ENVIRONMENT = 1_000_000
 
@@ -79,7 +82,7 @@ def _board(session: Session, task: Task, runs: Sequence[RunDetail], *, revealed:
     if revealed and primary:
         primary += _PRIVATE_PART
         names = {primary: None, **names}
-    measures = tuple(_measures(names, primary))
+    measures = tuple(_measures(names, primary, spec.get("nuisance")))
     return TaskBoard(
         task_id=task.id,
         name=str(spec.get("task") or dataset.name),
@@ -106,13 +109,14 @@ def _successor(session: Session, task: Task) -> int | None:
     return None
 
 
-def _measures(names: Iterable[str], primary: str | None) -> Iterable[Measure]:
+def _measures(names: Iterable[str], primary: str | None, nuisance: str | None) -> Iterable[Measure]:
     from hepml_tasks.metrics import all_metrics
 
     known = all_metrics()
     for name in names:
-        metric = known.get(name.removesuffix(_PRIVATE_PART))
-        part = _PRIVATE_PART if name.endswith(_PRIVATE_PART) else ""
+        base, comma, at = name.partition(_AT)
+        metric = known.get(base)
+        part = f"{_AT}worst over {nuisance}" if nuisance and not comma else comma + at
         yield Measure(
             name=name,
             title=f"{metric.title}{part}" if metric else name,
@@ -152,6 +156,10 @@ def _detail(session: Session, services: Services, run: Run, *, revealed: bool) -
     files = files_of(session, run.id)
     private = found["partitions"].get(PRIVATE, {}) if revealed else {}
     scores = {**found["scores"], **{f"{m}{_PRIVATE_PART}": s for m, s in private.items()}}
+    spec = json.loads(session.get_one(Task, run.task_id).spec or "{}")
+    if spec.get("nuisance"):
+        merit = spec["primary"]
+        scores |= {f"{merit}{_AT}{at}": s[merit] for at, s in found["partitions"].items()}
     return RunDetail(
         run_id=run.id,
         task_id=run.task_id,

@@ -7,6 +7,7 @@ from hepml_tasks.spec.dataset import (
     DerivedSpec,
     ExistingSpec,
     FileSpec,
+    NuisanceSpec,
     PartsSpec,
     SimulatorSpec,
     TableSpec,
@@ -27,6 +28,7 @@ from hepml_tasks.spec.reading import (
     to_mapping,
 )
 from hepml_tasks.spec.task import (
+    NAMED_ROLES,
     AllTested,
     HoldOut,
     KFold,
@@ -40,6 +42,7 @@ from hepml_tasks.spec.task import (
 
 __all__ = [
     "KINDS",
+    "NAMED_ROLES",
     "UNKNOWN",
     "AllTested",
     "ColumnSpec",
@@ -51,6 +54,7 @@ __all__ = [
     "HoldOut",
     "KFold",
     "Metrics",
+    "NuisanceSpec",
     "Official",
     "Partitions",
     "PartsSpec",

@@ -75,6 +75,45 @@ class SimulatorSpec:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class NuisanceSpec:
+    """A parameter of a function whose true value nobody knows: the table is made at several values.
+
+    Parameters
+    ----------
+    name : str
+        The column that says at which value a row was made.
+    parameter : str
+        The function's parameter.
+    values : tuple of float
+        Two or more.
+    nominal : float
+        The one that is believed.
+    train : tuple of float
+        Those at which a flow may be trained; all by default.
+    """
+
+    name: str = Field(min_length=1)
+    parameter: str = Field(min_length=1)
+    values: tuple[float, ...] = Field(min_length=2)
+    nominal: float
+    train: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.values)) < len(self.values):
+            raise ValueError("values: a value is there twice; keep one of them")
+        for value in (self.nominal, *self.train):
+            if value not in self.values:
+                raise ValueError(
+                    f"{value:g} is not among the values {', '.join(f'{v:g}' for v in self.values)}"
+                )
+
+    @property
+    def trained(self) -> tuple[float, ...]:
+        """The values at which a flow may be trained."""
+        return self.train or self.values
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DerivedSpec:
     """A dataset that a function of this project makes of another one.
 
@@ -87,6 +126,8 @@ class DerivedSpec:
     seed : int
     parameters : mapping
         Options of the function.
+    nuisance : NuisanceSpec, optional
+        A parameter with several values: the tables of all of them, one below the other.
     checksum : str, optional
         Of the table's content, ``sha256:…``, compared when it is made. Without one the data are
         told to be unverified.
@@ -98,8 +139,16 @@ class DerivedSpec:
     function: str
     seed: int = Field(ge=0)
     parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    nuisance: NuisanceSpec | None = None
     checksum: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     relation: Literal["IsDerivedFrom", "IsVariantFormOf"] = "IsDerivedFrom"
+
+    def __post_init__(self) -> None:
+        if self.nuisance is not None and self.nuisance.parameter in self.parameters:
+            raise ValueError(
+                f"parameters: {self.nuisance.parameter} is the nuisance, which has values of its"
+                " own; remove it here"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -40,6 +40,8 @@ class EvaluationSpec:
     weight, event_id, group : str, optional
         Columns of the dataset. Rows of a group, such as the hits of a collision event, are scored
         and resampled together.
+    nuisance, selected : str, optional
+        Columns with the value of the nuisance, and whether the event is there at that value.
     class_sums : mapping of str to float, optional
         Each class's sum of weights at full luminosity.
     partitions : Partitions, optional
@@ -61,6 +63,8 @@ class EvaluationSpec:
     weight: str | None = None
     event_id: str | None = None
     group: str | None = None
+    nuisance: str | None = None
+    selected: str | None = None
     class_sums: Mapping[str, float] | None = None
     partitions: Partitions | None = None
     doi: str | None = None

@@ -13,9 +13,10 @@ TaskType = Literal[
     "regression",
     "anomaly-detection",
     "tracking",
+    "across-nuisance",
 ]
 """Two classes, of which one is signal; more than two; a number; two classes of which no label is
-told at training; which hits are one particle's."""
+told at training; which hits are one particle's; two classes at several values of a nuisance."""
 
 Target = Literal["class", "number", "id"]
 """What the target's values are: a class as text, a number, or whole numbers that say what belongs
@@ -42,6 +43,8 @@ class TaskKind:
         Whether the rows of a group are predicted together.
     trains : bool
         Whether a flow can't do without training events.
+    across : bool
+        Whether events are predicted at several values of a nuisance.
     """
 
     target: Target
@@ -51,6 +54,7 @@ class TaskKind:
     openml: str | None = None
     grouped: bool = False
     trains: bool = True
+    across: bool = False
 
 
 _OF_TWO_CLASSES = frozenset({"selection", "labels", "score", "probability"})
@@ -70,6 +74,13 @@ KINDS: Mapping[TaskType, TaskKind] = MappingProxyType(
         ),
         "tracking": TaskKind(
             target="id", metrics=frozenset({"tracks"}), grouped=True, trains=False
+        ),
+        "across-nuisance": TaskKind(
+            target="class",
+            metrics=frozenset({"selection", "score"}),
+            signal=True,
+            grouped=True,
+            across=True,
         ),
     }
 )

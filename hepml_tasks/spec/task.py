@@ -22,6 +22,10 @@ _STRICT = ConfigDict(extra="forbid")
 _ADDRESS = r"^https?://[^\s/]+\S*$"
 
 
+NAMED_ROLES = ("target", "weight", "event_id", "split", "group", "nuisance", "selected")
+"""The roles that one column has, which is no feature; of two roles the later one is told."""
+
+
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Roles:
     """What each column is. Only features reach a model.
@@ -42,6 +46,11 @@ class Roles:
     group : str, optional
         The column that says which rows belong together, such as the collision event of a hit: no
         split tears a group apart.
+    nuisance : str, optional
+        The column with the value of the nuisance. A flow sees it beside the features.
+    selected : str, optional
+        The column that says whether an event is there at that value: one that isn't is not
+        selected, whatever a flow says.
     """
 
     target: str
@@ -52,10 +61,11 @@ class Roles:
     event_id: str | None = None
     split: str | None = None
     group: str | None = None
+    nuisance: str | None = None
+    selected: str | None = None
 
     def __post_init__(self) -> None:
-        named = ("target", "weight", "event_id", "split", "group")
-        roles = {r: getattr(self, r) for r in named}
+        roles = {r: getattr(self, r) for r in NAMED_ROLES}
         barred = [f"{c!r} is the {r}" for r, c in roles.items() if c in self.features]
         if barred:
             raise ValueError(
@@ -70,7 +80,7 @@ class Roles:
         columns : sequence of str
             All columns of the table.
         """
-        barred = {self.target, self.weight, self.event_id, self.split, self.group, *self.exclude}
+        barred = {*(getattr(self, role) for role in NAMED_ROLES), *self.exclude}
         return tuple(
             c
             for c in columns
@@ -84,8 +94,7 @@ class Roles:
 
     def named(self) -> dict[str, str]:
         """Return the columns that must exist by name, by their role."""
-        roles = {"target": self.target, "weight": self.weight, "event_id": self.event_id}
-        roles |= {"split": self.split, "group": self.group}
+        roles = {role: getattr(self, role) for role in NAMED_ROLES}
         plain = {c: "features" for c in self.features if not any(s in c for s in "*?[")}
         return {c: r for r, c in roles.items() if c is not None} | plain
 
@@ -266,8 +275,24 @@ class TaskSpec:
                 f"roles: a task of type {self.type} needs group, the column that says which rows"
                 " belong together"
             )
+        self._check_nuisance()
         if self.kind.trains and any(isinstance(s, AllTested) for s in self.splits):
             raise ValueError(f"splits: a task of type {self.type} needs events that train")
+
+    def _check_nuisance(self) -> None:
+        derived = self.dataset.derived
+        nuisance = None if derived is None else derived.nuisance
+        if not self.kind.across:
+            if self.roles.nuisance is not None or self.roles.selected is not None:
+                raise ValueError(
+                    f"roles: nuisance and selected have no meaning in a task of type {self.type}"
+                )
+            return
+        if nuisance is None or self.roles.nuisance != nuisance.name:
+            raise ValueError(
+                f"roles: a task of type {self.type} needs nuisance, the column that"
+                " dataset.derived.nuisance names"
+            )
 
     def _check_seed(self) -> None:
         simulator = self.dataset.simulator
@@ -275,7 +300,7 @@ class TaskSpec:
             raise ValueError("dataset.simulator.seed: this field is required")
 
     def _check_private(self) -> None:
-        if self.kind.target != "class":
+        if self.kind.target != "class" or self.kind.across:
             raise ValueError("private: labels are withheld of classifications only")
         if self.class_sums is None:
             # made from all events they would tell what the withheld ones weigh

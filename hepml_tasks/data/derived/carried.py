@@ -27,6 +27,7 @@ from hepml_tasks.data.simulators.stream import Stream
 from hepml_tasks.errors import ColumnError, DataError, nearest
 
 _LARGEST_CENTRALITY = 1.414  # the square root of 2 on the file's grid
+_FEW = 20  # events next to a threshold, whose spacing says where the lowest one may be
 _EDGE = 0.05  # GeV: a sample's lowest value is a little above its threshold
 _EXACT = 0.999  # a column is its formula, rounded, if so many of its values are
 _WIDE = 0.005  # ten times its rounding and more: the rounding is as good as uniform
@@ -206,7 +207,10 @@ def check_threshold(pri: Columns, column: str, scales: Iterable[float], minimum:
     """
     lowest = float(pri[column].min()) if len(pri[column]) else 0.0
     edges = [lowest * scale for scale in (1.0, *scales)]
-    if max(edges) - max(min(edges), minimum) > _EDGE:
+    # of a few events the lowest may lie well above the source's threshold, by chance
+    nearest_few = np.sort(pri[column])[:_FEW]
+    chance = 3 * float(np.ptp(nearest_few)) / len(nearest_few) if len(nearest_few) else 0.0
+    if max(edges) - max(min(edges), minimum) > max(_EDGE, chance):
         raise DataError(
             f"{column} begins at {lowest:g}, and at {min(edges):.3f} to {max(edges):.3f} where it"
             f" is scaled: a threshold of {minimum:g} leaves an edge that tells them apart; raise it"
