@@ -78,7 +78,7 @@ def _local(workers: int) -> Any:
     from distributed import LocalCluster
 
     return LocalCluster(
-        n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     )
 
 
@@ -116,7 +116,7 @@ def _settings(name: str, **more: Any) -> dict[str, Any]:
             *(configured("job-script-prologue") or []),
             *(f"export {k}={shlex.quote(v)}" for k, v in sorted(ours.items())),
         ],
-        "scheduler_options": {"dashboard": False, **(configured("scheduler-options") or {})},
+        "scheduler_options": {"dashboard_address": ":0", **(configured("scheduler-options") or {})},
     }
 
 

@@ -52,7 +52,11 @@ def test_twenty_kills_cost_no_run_and_change_no_prediction(scratch_server, tmp_p
 
     task = hep.load_task("toy-higgs", events=4000)
     cluster = LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+        n_workers=2,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=50,
     )
     failures: list[str] = []
     done: list[tuple[str, int]] = []

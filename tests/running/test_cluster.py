@@ -46,7 +46,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
             n_workers=2,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=50,
             env={"HEPML_CACHE": str(cache)},
         ) as cluster,
