@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from hepml_tasks.data.cache import state_of
+from hepml_tasks.data.presence import is_at_hand
 from hepml_tasks.data.table import load_table
 from hepml_tasks.errors import SpecError, UnknownNameError
 from hepml_tasks.openml.beyond import dataset_table
@@ -16,7 +16,6 @@ from hepml_tasks.openml.limits import Problem, check_suite, check_task
 from hepml_tasks.running.suites import capped
 from hepml_tasks.running.task import Task, as_task, with_events
 from hepml_tasks.spec import (
-    DatasetSpec,
     SuiteSpec,
     read_suite,
     read_task,
@@ -174,15 +173,11 @@ def columns_of(task: Task, *, offline: bool) -> list[str] | None:
     """Return the columns of a task's data, or None where offline nothing is at hand."""
     dataset = task.spec.dataset
     if task.spec.kind.openml is None:
-        return dataset_table(task).column_names if not offline or _at_hand(dataset) else None
+        return dataset_table(task).column_names if not offline or is_at_hand(dataset) else None
     if dataset.simulator is not None:
         few = min(_FEW, dataset.simulator.events)
         spec = with_events(task.spec, few)
         return list(load_table(spec.dataset).column_names)
-    if offline and not _at_hand(dataset):
+    if offline and not is_at_hand(dataset):
         return None
     return list(task.events.table.column_names)
-
-
-def _at_hand(dataset: DatasetSpec) -> bool:
-    return all(state_of(f, dataset=dataset.name) != "absent" for f in dataset.files)

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from hepml_tasks.cli import hepml as command
 from hepml_tasks.openml.connection import Connection
+from hepml_tasks.spec import suite_names, task_names
 
 
 @pytest.fixture
@@ -76,7 +77,8 @@ def test_the_steps_are_told_to_a_script(hepml, suite_file, to, tmp_path):
 
 
 def test_files_are_checked_for_openml_org_without_a_network(no_network, suite_file):
-    arguments = ["register", str(suite_file), "higgsml", "hep-toy", "--server", "openml.org"]
+    every = [*task_names(), *suite_names()]
+    arguments = ["register", str(suite_file), *every, "--server", "openml.org"]
     result = CliRunner().invoke(command, [*arguments, "--dry-run", "--offline"])
     assert result.exit_code == 0, result.output
     assert "columns of roles alone, for the data are not at hand" in result.stdout
