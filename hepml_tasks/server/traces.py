@@ -63,7 +63,13 @@ def trace(run_id: int, server: Server) -> Response:
 
 
 def _iteration(row: dict[str, Any]) -> Node:
-    parameters = {name: value for name, value in row.items() if name.startswith(_PREFIX)}
+    # The client reads each value as JSON. Where a search has several grids, a parameter of another
+    # one is undefined.
+    parameters = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in row.items()
+        if name.startswith(_PREFIX) and value is not None
+    }
     return node(
         "trace_iteration",
         node("repeat", int(row["repeat"])),

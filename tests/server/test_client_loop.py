@@ -333,6 +333,26 @@ def test_a_search_comes_back_with_its_trace() -> None:
         assert iteration.evaluation == pytest.approx(sent.evaluation)
 
 
+def test_a_search_over_several_grids_comes_back_as_a_model() -> None:
+    from sklearn.model_selection import GridSearchCV
+
+    task = openml.tasks.get_task(publish_task(publish_dataset(), procedure=6))
+    search = GridSearchCV(
+        make_pipeline(SimpleImputer(), DecisionTreeClassifier(random_state=0)),
+        [
+            {"decisiontreeclassifier__max_depth": [1, 2]},
+            {"decisiontreeclassifier__min_samples_leaf": [3]},
+        ],
+        cv=2,
+    )
+    run = openml.runs.run_model_on_task(search, task, avoid_duplicate_runs=False).publish()
+    trace = openml.runs.get_run_trace(run.run_id)
+    last = trace.trace_iterations[(0, 0, 2)].get_parameters()
+    assert last == {"decisiontreeclassifier__min_samples_leaf": 3}
+    model = openml.runs.initialize_model_from_trace(run.run_id, repeat=0, fold=0, iteration=2)
+    assert model[-1].min_samples_leaf == 3
+
+
 def test_a_suite_and_a_study_come_back_equal() -> None:
     task_ids = [publish_task(publish_dataset(), procedure) for procedure in (1, 6)]
     suite = openml.study.create_benchmark_suite(
