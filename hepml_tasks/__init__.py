@@ -19,9 +19,18 @@ _WHERE = {
     "load_private_task": "hepml_tasks.openml.private",
     "load_task": "hepml_tasks.running.task",
     "run": "hepml_tasks.api",
+    "run_from_predictions": "hepml_tasks.api",
 }
 
-__all__ = ["Run", "Task", "__version__", "load_private_task", "load_task", "run"]
+__all__ = [
+    "Run",
+    "Task",
+    "__version__",
+    "load_private_task",
+    "load_task",
+    "run",
+    "run_from_predictions",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -75,6 +76,50 @@ class Run:
         from hepml_tasks.openml.publication import publish_run
 
         return publish_run(connect(server, apikey=apikey), self.folder)
+
+
+def run_from_predictions(
+    path: str | os.PathLike[str],
+    task: Task,
+    *,
+    name: str,
+    about: str,
+    version: str = "1",
+    spool: Path | None = None,
+) -> Run:
+    """Make a run of predictions that another program made.
+
+    Parameters
+    ----------
+    path : path-like
+        A table in CSV, Parquet, ARFF, HDF5 or ROOT, as
+        `hepml_tasks.evaluation.elsewhere.adopt_predictions` wants it.
+    task : Task
+        From `load_task`; its `splits` say which rows are tested in which fold.
+    name : str
+        What the flow is called.
+    about : str
+        How the predictions were made.
+    version : str
+        Of the flow.
+    spool : Path, optional
+        As of `run`.
+
+    Returns
+    -------
+    Run
+        Scored as every run, and marked as made elsewhere.
+
+    Raises
+    ------
+    RunError, DataError
+        For a table that isn't that of the task's test events, each once.
+    """
+    from hepml_tasks.evaluation.elsewhere import Maker, adopt_predictions
+
+    spool = settings.spool_dir() if spool is None else spool
+    maker = Maker(name=name, about=about, version=version)
+    return Run(adopt_predictions(Path(path), task, maker, spool=spool))
 
 
 def run(

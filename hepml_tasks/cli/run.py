@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hepml_tasks.cli import options
 
 if TYPE_CHECKING:
+    from hepml_tasks.api import Run
     from hepml_tasks.openml.connection import Connection
     from hepml_tasks.running.task import Task
 
 
 @click.command()
 @click.argument("task")
-@click.option("--flow", required=True, help="One of `hepml flows`.")
+@click.option("--flow", help="One of `hepml flows`.")
+@click.option(
+    "--predictions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Instead of a flow: a table of predictions that another program made.",
+)
+@click.option("--flow-name", help="With --predictions: what made them is called.")
+@click.option(
+    "--describe", metavar="TEXT|FILE", help="With --predictions: how they were made, in words."
+)
+@click.option(
+    "--flow-version", default="1", show_default=True, help="With --predictions: of what made them."
+)
 @options.split
 @options.events
 @options.seed
@@ -30,7 +44,11 @@ if TYPE_CHECKING:
 @options.as_json
 def run(
     task: str,
-    flow: str,
+    flow: str | None,
+    predictions: Path | None,
+    flow_name: str | None,
+    describe: str | None,
+    flow_version: str,
     split: str | None,
     events: int | None,
     seed: int,
@@ -48,37 +66,28 @@ def run(
     The run is a folder in the spool first. The same command again goes on where it stopped. TASK
     may also be one whose test labels only the server has: it is scored there.
 
-    Example: hepml run toy-higgs --flow xgboost --server http://127.0.0.1:8080
-    """
-    from hepml_tasks import api
-    from hepml_tasks.flows import find_flow
+    With --predictions nothing is fitted: the table (CSV, Parquet, ARFF, HDF5 or ROOT, with columns
+    row, prediction, confidence.CLASS, and fold and repeat where the row doesn't tell them) is
+    checked against the task's split, scored and kept as a run that can't be reproduced from here.
 
-    chosen = find_flow(flow)
+    Examples: hepml run toy-higgs --flow xgboost --server http://127.0.0.1:8080
+
+    hepml run toy-higgs --predictions scores.csv --flow-name my-net --describe "A network"
+    """
+    if (flow is None) == (predictions is None):
+        raise click.UsageError("name what to run with --flow, or a file with --predictions")
     connection = options.connection(server, key_file)
     loaded = _load(task, connection, split=split, events=events, progress=not as_json)
-    with options.cluster(dask, farm, workers) as cluster:
-        result = api.run(
-            chosen.build(),
-            loaded,
-            name=chosen.name,
-            seed=seed,
-            spool=options.spool_folder(spool),
-            n_jobs=n_jobs,
-            dask=None if cluster is None else cluster.client,
-            on_fold=options.fold_bar(f"{loaded.name} {flow}"),
-        )
-    scores = result.folder.scores
-    told = {"folder": str(result.folder.path), **scores}
-    if connection is not None:
-        from hepml_tasks.openml.publication import publish_run, wait_for_evaluation
-
-        published = publish_run(connection, result.folder)
-        told |= {"run_id": published.run_id, "task_id": published.task_id}
-        if connection.is_ours():
-            state = wait_for_evaluation(connection, published.run_id)
-            told |= {"server": {k: state[k] for k in ("scores", "folds", "differs")}}
-            # of a task with withheld labels there are no others
-            scores = scores if scores["scores"] else state
+    folder_of_runs = options.spool_folder(spool)
+    if flow is not None:
+        with options.cluster(dask, farm, workers) as cluster:
+            client = None if cluster is None else cluster.client
+            result = _fit(flow, loaded, seed, folder_of_runs, n_jobs, client)
+    elif predictions is not None and flow_name is not None and describe is not None:
+        result = _adopt(predictions, loaded, flow_name, describe, flow_version, folder_of_runs)
+    else:
+        raise click.UsageError("--predictions needs --flow-name and --describe")
+    told, scores = _told(result, connection)
     if as_json:
         options.print_json(told)
         return
@@ -89,6 +98,69 @@ def run(
     click.echo(f"\n± is one standard deviation of the test sample. Run folder: {told['folder']}")
     if "run_id" in told:
         click.echo(f"Published as run {told['run_id']} of task {told['task_id']}.")
+
+
+def _told(result: Run, connection: Connection | None) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """Publish a run where there is a server: what is told of it, and the scores that count."""
+    scores: Mapping[str, Any] = result.folder.scores
+    told: dict[str, Any] = {"folder": str(result.folder.path), **scores}
+    if connection is not None:
+        from hepml_tasks.openml.publication import publish_run, wait_for_evaluation
+
+        published = publish_run(connection, result.folder)
+        told |= {"run_id": published.run_id, "task_id": published.task_id}
+        if connection.is_ours():
+            state = wait_for_evaluation(connection, published.run_id)
+            told |= {"server": {k: state[k] for k in ("scores", "folds", "differs")}}
+            # of a task with withheld labels there are no others
+            scores = scores if scores["scores"] else state
+    return told, scores
+
+
+def _fit(flow: str, task: Task, seed: int, spool: Path, n_jobs: int | None, dask: Any) -> Run:
+    from hepml_tasks import api
+    from hepml_tasks.flows import find_flow
+
+    chosen = find_flow(flow)
+    return api.run(
+        chosen.build(),
+        task,
+        name=chosen.name,
+        seed=seed,
+        spool=spool,
+        n_jobs=n_jobs,
+        dask=dask,
+        on_fold=options.fold_bar(f"{task.name} {flow}"),
+    )
+
+
+def _adopt(
+    path: Path,
+    task: Task,
+    name: str,
+    describe: str,
+    version: str,
+    spool: Path,
+) -> Run:
+    from hepml_tasks import api
+
+    about = _text_of(describe)
+    return api.run_from_predictions(
+        path, task, name=name, about=about, version=version, spool=spool
+    )
+
+
+def _text_of(text: str) -> str:
+    """Return a text, or that of the file that it names."""
+    from hepml_tasks.errors import RunError
+
+    path = Path(text)
+    try:
+        return path.read_text("utf-8") if len(text) < 255 and path.is_file() else text
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{path}: can't be read as text ({error}); describe with --describe"
+        ) from error
 
 
 def _load(

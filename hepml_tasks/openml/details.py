@@ -27,6 +27,10 @@ def lineage_tag(task: str, split: str) -> str:
     return re.sub(r"[^A-Za-z0-9_\-.]", "_", f"hepml_{task}_{split}")[:64]
 
 
+ELSEWHERE_TAG = "not_reproducible"
+"""On runs of predictions that were made elsewhere."""
+
+
 def merit_tag(metric: str) -> str:
     """Return the tag that names the metric by which runs are ranked."""
     return f"figure_of_merit_{metric}"[:64]
@@ -46,7 +50,7 @@ def run_details(folder: RunFolder) -> str:
         f"uuid:{description['uuid']}",
         f"key:{folder.path.name.rpartition('--')[2]}",
         f"flow:{description['flow']['name']}",
-        f"seed:{description['seed']}",
+        "made:elsewhere" if folder.made_elsewhere else f"seed:{description['seed']}",
     ]
     for name, score in folder.scores["scores"].items():
         if score["value"] is not None:

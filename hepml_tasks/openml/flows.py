@@ -13,6 +13,8 @@ from hepml_tasks.errors import FlowError, ServerError
 from hepml_tasks.openml.connection import Connection
 from hepml_tasks.openml.documents import ascii_text
 
+_LONGEST_DESCRIPTION = 1024
+
 
 @cache
 def _extension() -> Any:
@@ -79,9 +81,46 @@ def publish_flow(connection: Connection, estimator: Any) -> Any:
     ServerError
         If the server refuses the flow, or keeps another than was sent.
     """
+    return _published(connection, as_flow(estimator))
+
+
+def publish_named_flow(connection: Connection, name: str, version: str, about: str) -> Any:
+    """Return the flow of predictions that were made elsewhere, with a server's id for it.
+
+    Parameters
+    ----------
+    connection : Connection
+    name : str
+    version : str
+        With the name it is what the server knows the flow by.
+    about : str
+        Cut to what OpenML keeps of a description.
+
+    Returns
+    -------
+    openml.OpenMLFlow
+        Without parts, parameters and model.
+    """
+    from openml.flows import OpenMLFlow
+
+    flow = OpenMLFlow(
+        name=name,
+        description=ascii_text(about)[:_LONGEST_DESCRIPTION],
+        model=None,
+        components={},
+        parameters={},
+        parameters_meta_info={},
+        external_version=version,
+        tags=[],
+        language="English",
+        dependencies="",
+    )
+    return _published(connection, flow)
+
+
+def _published(connection: Connection, flow: Any) -> Any:
     from openml.flows.flow import _copy_server_fields
 
-    flow = as_flow(estimator)
     flow_id = _find_flow(connection, flow)
     if flow_id is None:
         files = {"description": ("description.xml", flow._to_xml())}

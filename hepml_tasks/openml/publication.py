@@ -12,9 +12,16 @@ from hepml_tasks.errors import RunError, ServerError
 from hepml_tasks.flows.description import rebuild, seeded
 from hepml_tasks.openml import beyond
 from hepml_tasks.openml.connection import Connection, as_list
-from hepml_tasks.openml.details import TAG, lineage_tag, merit_tag, parse_details, run_details
+from hepml_tasks.openml.details import (
+    ELSEWHERE_TAG,
+    TAG,
+    lineage_tag,
+    merit_tag,
+    parse_details,
+    run_details,
+)
 from hepml_tasks.openml.documents import render_xml
-from hepml_tasks.openml.flows import parameter_settings, publish_flow
+from hepml_tasks.openml.flows import parameter_settings, publish_flow, publish_named_flow
 from hepml_tasks.openml.predictions import render_predictions
 from hepml_tasks.openml.registration import (
     find_task_id,
@@ -75,14 +82,11 @@ def publish_run(connection: Connection, folder: RunFolder) -> Published:
         ids = {k: int(marked[k]) for k in ("run_id", "task_id", "flow_id")}
         return Published(**ids, was_there=True)
     task_id = _task_id(connection, folder)
-    # a flow is known by its first publisher's parameters: the seed belongs to the run's
-    estimator = rebuild(description["flow"]["description"])
-    flow = publish_flow(connection, estimator)
+    flow, settings = _flow_of(connection, folder)
     run_id = find_run(connection, task_id, description["uuid"])
     was_there = run_id is not None
     if run_id is None:
-        estimator = seeded(estimator, description["seed"])
-        run_id = _send(connection, folder, task_id, flow, estimator)
+        run_id = _send(connection, folder, task_id, int(flow.flow_id), settings)
     published = Published(run_id, task_id, int(flow.flow_id), was_there)
     folder.mark_published(
         connection.key,
@@ -105,16 +109,33 @@ def _evaluation(folder: RunFolder) -> EvaluationSpec:
 
 
 def _send(
-    connection: Connection, folder: RunFolder, task_id: int, flow: Any, estimator: Any
+    connection: Connection,
+    folder: RunFolder,
+    task_id: int,
+    flow_id: int,
+    settings: Sequence[Mapping[str, Any]],
 ) -> int:
     spec = _evaluation(folder)
-    files = _files(connection, folder, task_id, flow, estimator)
+    files = _files(connection, folder, task_id, flow_id, settings)
     if beyond.is_beyond(spec):
         files["predictions"] = ("predictions.parquet", beyond.render_predictions(folder, spec))
         return beyond.post_run(connection, files)
     files["predictions"] = ("predictions.arff", render_predictions(folder, task_id))
     answer = connection.post("run/", files=files)
     return int(answer["oml:upload_run"]["oml:run_id"])
+
+
+def _flow_of(connection: Connection, folder: RunFolder) -> tuple[Any, list[dict[str, Any]]]:
+    """Return a run's flow as the server has it, and the run's parameters."""
+    description = folder.description
+    told = description["flow"]
+    if folder.made_elsewhere:
+        version = f"{told['version']}-{told['fingerprint']}"
+        return publish_named_flow(connection, told["name"], version, told["about"]), []
+    # a flow is known by its first publisher's parameters: the seed belongs to the run's
+    estimator = rebuild(told["description"])
+    flow = publish_flow(connection, estimator)
+    return flow, parameter_settings(flow, seeded(estimator, description["seed"]))
 
 
 def _task_id(connection: Connection, folder: RunFolder) -> int:
@@ -140,7 +161,11 @@ def _task_id(connection: Connection, folder: RunFolder) -> int:
 
 
 def _files(
-    connection: Connection, folder: RunFolder, task_id: int, flow: Any, estimator: Any
+    connection: Connection,
+    folder: RunFolder,
+    task_id: int,
+    flow_id: int,
+    settings: Sequence[Mapping[str, Any]],
 ) -> dict[str, tuple[str, str | bytes]]:
     """Return all files of a run but its predictions."""
     environment, scores = folder.environment, folder.scores
@@ -148,14 +173,15 @@ def _files(
     run: dict[str, Any] = {
         "@xmlns:oml": "http://openml.org/openml",
         "oml:task_id": task_id,
-        "oml:flow_id": flow.flow_id,
-        "oml:setup_string": _setup_string(environment),
+        "oml:flow_id": flow_id,
+        "oml:setup_string": _setup_string(environment, folder),
         "oml:run_details": run_details(folder),
-        "oml:parameter_setting": parameter_settings(flow, estimator),
+        "oml:parameter_setting": settings,
         "oml:tag": [
             TAG,
             lineage_tag(evaluation["task"], evaluation["split"]),
             merit_tag(evaluation["primary"]),
+            *([ELSEWHERE_TAG] if folder.made_elsewhere else []),
         ],
     }
     claims = list(_claims(scores, known_measures(connection)))
@@ -169,7 +195,9 @@ def _files(
     }
 
 
-def _setup_string(environment: Mapping[str, Any]) -> str:
+def _setup_string(environment: Mapping[str, Any], folder: RunFolder) -> str:
+    if folder.made_elsewhere:
+        return "Predictions made elsewhere."
     packages = environment["packages"]
     names = ("scikit-learn", "numpy", "scipy", "xgboost-cpu", "xgboost", "hepml_tasks")
     parts = [f"Python_{environment['python']}."]

@@ -120,6 +120,8 @@ class RunDetail:
     files : mapping of str to str
         Name of each file and where it is, relative to the pages or an http(s) address; an
         empty address shows the name alone.
+    elsewhere : bool
+        Whether only the predictions were published: the run can't be made again.
     """
 
     run_id: int
@@ -138,6 +140,7 @@ class RunDetail:
     parameters: Mapping[str, str]
     environment: Mapping[str, Any]
     files: Mapping[str, str]
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)

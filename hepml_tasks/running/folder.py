@@ -64,6 +64,11 @@ class RunFolder:
         return record
 
     @property
+    def made_elsewhere(self) -> bool:
+        """Whether only the predictions are here: what made them can't be run again from here."""
+        return "elsewhere" in self.description
+
+    @property
     def is_complete(self) -> bool:
         """Whether every fold is finished and scored."""
         return (self.path / "scores.json").is_file()
@@ -191,17 +196,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a table as a whole file or not at all."""
-    # numbers hardly repeat: to look for equal ones takes longer than all the rest
-    texts = [f.name for f in table.schema if pa.types.is_string(f.type)]
     with _writing(path), atomic_path(path) as temporary:
-        parquet.write_table(table, temporary, compression="zstd", use_dictionary=texts)
+        parquet.write_table(table, temporary, compression="zstd", use_dictionary=_texts(table))
+
+
+def _texts(table: pa.Table) -> list[str]:
+    # numbers hardly repeat: to look for equal ones takes longer than all the rest
+    return [f.name for f in table.schema if pa.types.is_string(f.type)]
 
 
 def write_predictions(folder: RunFolder, table: pa.Table) -> None:
     """Write a run's predictions, and beside them the checksum by which a broken copy is known."""
     path = folder.path / "predictions.parquet"
     with _writing(path), atomic_path(path) as temporary:
-        parquet.write_table(table, temporary, compression="zstd")
+        parquet.write_table(table, temporary, compression="zstd", use_dictionary=_texts(table))
         with temporary.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         record = {"sha256": sha256, "size": temporary.stat().st_size, "rows": table.num_rows}

@@ -184,6 +184,7 @@ def _detail(session: Session, services: Services, run: Run, *, revealed: bool) -
         parameters=_parameters(session, run),
         environment=_environment(services, dict(files)),
         files={field: f"../data/download/{file.id}/{file.name}" for field, file in files},
+        elsewhere=parse_details(run.run_details).get("made") == "elsewhere",
     )
 
 
