@@ -25,6 +25,7 @@ from hepml_tasks.cli.new import new
 from hepml_tasks.cli.private import private
 from hepml_tasks.cli.register import register
 from hepml_tasks.cli.report import report
+from hepml_tasks.cli.reproduce import reproduce
 from hepml_tasks.cli.run import run
 from hepml_tasks.cli.serve import serve
 from hepml_tasks.cli.spool import spool
@@ -54,6 +55,7 @@ for command in (
     run,
     evaluate,
     verify,
+    reproduce,
     data,
     register,
     bot,

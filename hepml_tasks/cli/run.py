@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--flow", help="One of `hepml flows`.")
 @click.option(
     "--predictions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Instead of a flow: a table of predictions that another program made.",
 )
 @click.option("--flow-name", help="With --predictions: what made them is called.")
@@ -70,9 +70,9 @@ def run(
     row, prediction, confidence.CLASS, and fold and repeat where the row doesn't tell them) is
     checked against the task's split, scored and kept as a run that can't be reproduced from here.
 
-    Examples: hepml run toy-higgs --flow xgboost --server http://127.0.0.1:8080
+    Example: hepml run toy-higgs --flow xgboost --server http://127.0.0.1:8080
 
-    hepml run toy-higgs --predictions scores.csv --flow-name my-net --describe "A network"
+    Example: hepml run toy-higgs --predictions scores.csv --flow-name my-net --describe "A network"
     """
     if (flow is None) == (predictions is None):
         raise click.UsageError("name what to run with --flow, or a file with --predictions")

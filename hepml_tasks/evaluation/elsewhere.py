@@ -189,6 +189,11 @@ def _named(table: pa.Table, task: Task, classes: list[str], origin: str) -> pa.T
             )
         if names.count(name) > 1:
             raise RunError(f"{origin}: column {name!r} is there twice; keep one")
+    if "prediction" not in names:
+        raise RunError(
+            f"{origin}: column 'prediction' is missing{nearest('prediction', names)}; it says the"
+            " class, or the number, that is predicted"
+        )
     table = table.rename_columns(names)
     if "row" not in names and event_id in names:
         row = pc.index_in(table[event_id].cast(pa.int64()), pa.array(task.events.event_id))

@@ -113,7 +113,7 @@ def publish_named_flow(connection: Connection, name: str, version: str, about: s
         external_version=version,
         tags=[],
         language="English",
-        dependencies="",
+        dependencies="none",
     )
     return _published(connection, flow)
 

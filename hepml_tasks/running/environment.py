@@ -6,9 +6,12 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from hepml_tasks.running.folder import RunFolder, write_json
 
 _PACKAGES = (
     "hepml_tasks",
@@ -44,6 +47,24 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "hardware": _hardware(),
     }
+
+
+def begin_session(folder: RunFolder) -> None:
+    """Record the environment in which a run is begun, or gone on with.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Its environment.json describes this process from now on; what it said before, of a run that
+        was interrupted, is the last of ``earlier``.
+    """
+    path = folder.path / "environment.json"
+    now = environment() | {"begun": datetime.now(UTC).isoformat(timespec="seconds")}
+    if path.is_file():
+        before = folder.environment
+        earlier = before.pop("earlier", [])
+        now["earlier"] = [*earlier, before]
+    write_json(path, now)
 
 
 def package_versions() -> dict[str, str]:

@@ -12,12 +12,11 @@ from pyarrow import parquet
 
 from hepml_tasks.flows.description import describe, fingerprint, seeded
 from hepml_tasks.running.engines import Engine, FoldWork, in_processes
-from hepml_tasks.running.environment import environment, package_versions
+from hepml_tasks.running.environment import begin_session, package_versions
 from hepml_tasks.running.folder import (
     RunFolder,
     open_folder,
     run_key,
-    write_json,
     write_predictions,
 )
 from hepml_tasks.running.task import Task
@@ -83,9 +82,10 @@ def execute(
     """
     name, description = _identify(task, flow, estimator, seed)
     folder = open_folder(spool, name, description)
-    write_json(folder.path / "environment.json", environment())
     splits = task.splits
     waiting = [s for s in splits if not folder.fold_path(s.repeat, s.fold).is_file()]
+    if waiting:
+        begin_session(folder)
     done = len(splits) - len(waiting)
     if done:
         on_fold(done, len(splits))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,7 @@ from hepml_tasks.flows import find_flow
 from hepml_tasks.formats.stream import stream_of
 from hepml_tasks.formats.tables import write_table
 from hepml_tasks.openml.predictions import render_predictions
-from hepml_tasks.openml.publication import publish_run, wait_for_evaluation
 from hepml_tasks.running.folder import RunFolder
-
-# the client leaves files of its cache to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 MAKER = {"name": "another-net", "about": "A network in another framework, by hand."}
 
@@ -154,27 +149,3 @@ def test_several_classes_and_regressions_are_adopted_too(name, flow, tmp_path):
     pd.DataFrame(ours.predictions.drop(["truth"]).to_pandas()).to_csv(path, index=False)
     run = hep.run_from_predictions(path, task, **MAKER, spool=tmp_path)
     assert run.folder.scores == ours.folder.scores
-
-
-def test_it_is_published_once_under_a_plain_flow_and_the_pages_say_what_it_is(
-    connection, client, adopt, table
-):
-    run = adopt(table)
-    first = publish_run(connection, run.folder)
-    # as from another machine, which has the same file and not the folder
-    shutil.rmtree(run.folder.path)
-    again = publish_run(connection, adopt(table).folder)
-    assert (again.run_id, again.was_there) == (first.run_id, True)
-    state = wait_for_evaluation(connection, first.run_id)
-    assert state["scores"] == adopt(table).folder.scores["scores"]
-    assert state["differs"] == []
-    flow = client.flows.get_flow(first.flow_id)
-    assert (flow.name, flow.description) == (MAKER["name"], MAKER["about"])
-    assert not flow.components
-    assert not flow.parameters
-    theirs = client.runs.get_run(first.run_id)
-    assert "not_reproducible" in theirs.tags
-    page = connection.root.replace("/api/v1/xml", "") + f"/pages/run-{first.run_id}.html"
-    import requests
-
-    assert "can't be reproduced from here" in requests.get(page, timeout=30).text

@@ -1,0 +1,46 @@
+"""Fetch from a server what is needed to make a run again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hepml_tasks.errors import RunError
+from hepml_tasks.evaluation.reproduction import Recipe
+from hepml_tasks.formats.arff import read_arff
+from hepml_tasks.openml.connection import Connection, as_list
+from hepml_tasks.running.folder import read_json
+
+
+def fetch_recipe(connection: Connection, run_id: int) -> Recipe:
+    """Fetch what is needed to make a run of this package again, from the server alone.
+
+    Raises
+    ------
+    RunError
+        For a run without our files: one by another program.
+    """
+    run = connection.get(f"run/{run_id}")["oml:run"]
+    output = run.get("oml:output_data") or {}
+    files = {f["oml:name"]: f["oml:url"] for f in as_list(output.get("oml:file"))}
+    name = f"run {run_id} of {connection.root}"
+    missing = {"run", "environment", "scores", "predictions"} - set(files)
+    if missing:
+        raise RunError(
+            f"{name}: it has no file {sorted(missing)[0]!r}: another program made it, and only runs"
+            " that hepml_tasks published can be made again"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {key: Path(folder) / key for key in files}
+        for key, path in paths.items():
+            connection.download(files[key], path)
+        table = read_arff(paths["predictions"]).table
+        return Recipe(
+            name=name,
+            description=read_json(paths["run"]),
+            environment=read_json(paths["environment"]),
+            predictions=table.rename_columns(
+                ["row" if n == "row_id" else n for n in table.column_names]
+            ),
+            scores=read_json(paths["scores"]),
+        )
