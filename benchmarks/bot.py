@@ -314,7 +314,8 @@ def workers(folder: Path, results: Results, jobs: int, events: int) -> None:
     suite.write_text(SUITE)
 
     def bots(shards: list[str], spool: Path) -> float:
-        command = [sys.executable, "-m", "hepml_tasks.cli", "bot", "run", "--suite", str(suite)]
+        hepml = Path(sys.executable).parent / "hepml"
+        command = [str(hepml), "bot", "run", "--suite", str(suite)]
         command += ["--flows", "logistic", "--n-jobs", "1", "--events", str(events)]
         command += ["--seeds", ",".join(map(str, range(jobs))), "--spool", str(spool), "--json"]
         # a core each, whatever a library takes for granted
