@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := xgboost,xrootd,postgresql,dask,test,dev
 # what the tests need of the system, as Debian calls it
-SYSTEM_PARTS := chromium util-linux iproute2 xrootd-server postgresql nginx-light strace slurm-wlm munge
+SYSTEM_PARTS := chromium util-linux iproute2 xrootd-server postgresql nginx-light strace slurm-wlm munge libfaketime
 
 # what the campaigns need beside it: containers
 CAMPAIGN_PARTS := buildah podman runc debootstrap

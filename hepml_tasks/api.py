@@ -16,6 +16,7 @@ from hepml_tasks.evaluation.runs import score_run
 from hepml_tasks.running.cluster import connected
 from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.running.run import FoldDone, execute, run_name
+from hepml_tasks.running.state import forget_failure, locked, mend
 from hepml_tasks.running.task import Task
 
 if TYPE_CHECKING:
@@ -181,16 +182,21 @@ def run(
     flow = name or type(estimator).__name__
     folder = RunFolder(spool / run_name(task, flow, estimator, seed))
     if not folder.is_complete:
-        with nullcontext() if dask is None else connected(dask) as cluster:
-            folder = execute(
-                task,
-                flow,
-                estimator,
-                seed=seed,
-                spool=spool,
-                n_jobs=n_jobs,
-                engine=None if cluster is None else cluster.engine,
-                on_fold=on_fold,
-            )
-        score_run(folder, task)
+        # another process may be at it: it is waited for, and what it has finished is not done again
+        with locked(folder):
+            if not folder.is_complete:
+                mend(folder)
+                with nullcontext() if dask is None else connected(dask) as cluster:
+                    execute(
+                        task,
+                        flow,
+                        estimator,
+                        seed=seed,
+                        spool=spool,
+                        n_jobs=n_jobs,
+                        engine=None if cluster is None else cluster.engine,
+                        on_fold=on_fold,
+                    )
+                score_run(folder, task)
+                forget_failure(folder)
     return Run(folder)

@@ -15,7 +15,8 @@
     ├── RunError               a run is incomplete or its predictions are wrong
     ├── FarmError              a batch system isn't there or refused a job
     ├── ServerError            a server refused or could not be reached
-    │   └── UnreachableError   nothing answers at that address
+    │   ├── UnreachableError   nothing answers at that address
+    │   └── BrokenAnswerError  it answered with no answer: what was asked may be done or not
     └── OutputError            a result can't be written
 
 A message is one line that names what came, where, and what to do.
@@ -110,6 +111,10 @@ class ServerError(HepmlError):
 
 class UnreachableError(ServerError):
     """Nothing answers at that address."""
+
+
+class BrokenAnswerError(ServerError):
+    """A server answered with no answer: what was asked may be done or not."""
 
 
 class OutputError(HepmlError):

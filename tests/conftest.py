@@ -27,6 +27,8 @@ SYSTEM_PARTS = {
     "chromium": lambda: shutil.which("chromium"),
     "strace": lambda: shutil.which("strace"),
     "postgresql": lambda: postgresql_program("postgres"),
+    # makes the clock of one process jump
+    "faketime": lambda: list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")),
     "nginx": lambda: shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin"),
     "containers": lambda: (
         all(shutil.which(p, path=SYSTEM_PATH) for p in ("buildah", "podman", "runc", "debootstrap"))
@@ -168,12 +170,13 @@ def few_events() -> Any:
 
 @pytest.fixture
 def run_folder(finished_run: Path, tmp_path: Path) -> Any:
-    """Return a copy of the finished run under a UUID of its own: to be published, or broken."""
+    """Return a copy of the finished run, its UUID and key its own: to be published, or broken."""
     from hepml_tasks.running.folder import RunFolder, read_json, write_json
 
-    path = tmp_path / "spool" / finished_run.name
+    own = str(uuid.uuid4())
+    path = tmp_path / "spool" / f"{finished_run.name.rpartition('--')[0]}--{own[:8]}"
     shutil.copytree(finished_run, path)
-    write_json(path / "run.json", {**read_json(path / "run.json"), "uuid": str(uuid.uuid4())})
+    write_json(path / "run.json", {**read_json(path / "run.json"), "uuid": own})
     return RunFolder(path)
 
 

@@ -1,21 +1,32 @@
-"""What is left to do: task × flow × seed, less what the server and the spool have."""
+"""What is left to do: task × flow × setup × seed, less what the server and the spool have.
+
+A task's repeats are in its split: a run has all of them, and goes on with the folds it lacks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from hepml_tasks.bot.costs import costs_of
+from hepml_tasks.errors import FlowError, nearest
 from hepml_tasks.flows import Flow
 from hepml_tasks.openml.connection import Connection
 from hepml_tasks.openml.publication import runs_on
 from hepml_tasks.openml.registration import find_task_id
 from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.running.run import run_name
+from hepml_tasks.running.state import state_of
 from hepml_tasks.running.task import Task
 
-State = Literal["published", "finished", "started", "missing"]
+State = Literal["published", "finished", "failed", "started", "missing"]
+STATES: tuple[State, ...] = ("published", "finished", "failed", "started", "missing")
+
+Setup = Mapping[str, Any]
+"""Values for parameters of a flow, by the names that `set_params` takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +40,16 @@ class Job:
     seed : int
     folder : RunFolder
         Where it is or will be in the spool.
-    state : {"published", "finished", "started", "missing"}
-        On the server; whole in the spool; begun there; nowhere.
+    state : {"published", "finished", "failed", "started", "missing"}
+        On the server; whole in the spool; failed there; begun there; nowhere.
+    setup : mapping
+        The flow's parameters that are not its own defaults.
+    folds : int
+        How many of its folds are finished in the spool.
+    seconds : float, optional
+        What its folds that are missing will take, from runs that there are.
+    task_id : int, optional
+        The task's id on the server.
     """
 
     task: Task
@@ -38,11 +57,63 @@ class Job:
     seed: int
     folder: RunFolder
     state: State
+    setup: Setup = field(default_factory=dict)
+    folds: int = 0
+    seconds: float | None = None
+    task_id: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The flow's name, with the parameters that are set."""
+        return label(self.flow, self.setup)
 
     @property
     def name(self) -> str:
         """The job's name for people."""
-        return f"{self.task.name} {self.flow.name} seed {self.seed}"
+        return f"{self.task.name} {self.label} seed {self.seed}"
+
+    @property
+    def key(self) -> str:
+        """The name that the run has in every spool."""
+        return self.folder.path.name
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a log says of it."""
+        told = {"task": self.task.name, "flow": self.label, "seed": self.seed}
+        return {"run": self.name, "folder": self.key, **told}
+
+    def build(self) -> Any:
+        """Make the estimator, unfitted."""
+        return build(self.flow, self.setup)
+
+
+def label(flow: Flow, setup: Setup) -> str:
+    """Return a flow's name, with the parameters that a setup changes."""
+    return ".".join([flow.name, *(f"{name}-{value}" for name, value in sorted(setup.items()))])
+
+
+def build(flow: Flow, setup: Setup) -> Any:
+    """Make a flow's estimator with the parameters of a setup.
+
+    Raises
+    ------
+    FlowError
+        If it has no such parameter.
+    """
+    estimator = flow.build()
+    known = estimator.get_params(deep=True)
+    for name in setup:
+        if name not in known:
+            raise FlowError(f"flow {flow.name} has no parameter {name!r}{nearest(name, known)}")
+    return estimator.set_params(**setup) if setup else estimator
+
+
+def grid(values: Mapping[str, Sequence[Any]]) -> list[Setup]:
+    """Return every combination of parameters' values."""
+    names = sorted(values)
+    lists = (values[name] for name in names)
+    return [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*lists)]
 
 
 def plan(
@@ -52,8 +123,9 @@ def plan(
     spool: Path,
     connection: Connection | None = None,
     seeds: Sequence[int] = (0,),
+    setups: Mapping[str, Sequence[Setup]] | None = None,
 ) -> list[Job]:
-    """List the runs of tasks × flows × seeds with the state of each.
+    """List the runs of tasks × flows × setups × seeds with the state of each.
 
     Parameters
     ----------
@@ -65,28 +137,39 @@ def plan(
     connection : Connection, optional
         The server whose runs count as done. Nothing is written there.
     seeds : sequence of int
+    setups : mapping of str to sequence of mapping, optional
+        For a flow, by name, the parameters of each of its setups; its own defaults otherwise.
 
     Returns
     -------
     list of Job
-        In the order of tasks, flows and seeds: the same for the same input.
+        In the order of tasks, flows, setups and seeds: the same for the same input.
     """
-    jobs = []
-    for task in tasks:
-        there: set[str] = set()
+    costs = costs_of(spool, tasks)
+    there: dict[int, set[str]] = {}
+    ids: dict[int, int | None] = {}
+    for number, task in enumerate(tasks):
+        there[number], ids[number] = set(), None
         if connection is not None:
             task_id = find_task_id(connection, task.evaluation_spec())
             runs = {} if task_id is None else runs_on(connection, task_id)
-            there = {d.get("key", "") for d in runs.values()}
-        for flow in flows:
-            if not flow.suits(task.spec.type):
-                continue
-            estimator = flow.build()
+            there[number], ids[number] = {d.get("key", "") for d in runs.values()}, task_id
+            costs.learn_details(task, runs.values())
+    jobs = []
+    for (number, task), flow in itertools.product(enumerate(tasks), flows):
+        if not flow.suits(task.spec.type):
+            continue
+        for setup in (setups or {}).get(flow.name, ({},)):
+            estimator, named = build(flow, setup), label(flow, setup)
+            whole = costs.estimate(task, named)
             for seed in seeds:
-                name = run_name(task, flow.name, estimator, seed)
-                folder = RunFolder(spool / name)
-                key = name.rpartition("--")[2]
-                jobs.append(Job(task, flow, seed, folder, _state(folder, published=key in there)))
+                folder = RunFolder(spool / run_name(task, named, estimator, seed))
+                state, folds = _state(folder, there[number])
+                share = 0.0 if state in {"published", "finished"} else 1 - folds / len(task.splits)
+                seconds = None if whole is None else whole * share
+                jobs.append(
+                    Job(task, flow, seed, folder, state, setup, folds, seconds, ids[number])
+                )
     return jobs
 
 
@@ -110,9 +193,13 @@ def shard(jobs: Sequence[Job], part: int, parts: int) -> list[Job]:
     return list(jobs[part - 1 :: parts])
 
 
-def _state(folder: RunFolder, *, published: bool) -> State:
-    if published:
-        return "published"
-    if folder.is_complete:
-        return "finished"
-    return "started" if (folder.path / "run.json").is_file() else "missing"
+def _state(folder: RunFolder, there: set[str]) -> tuple[State, int]:
+    if folder.path.name.rpartition("--")[2] in there:
+        return "published", 0
+    if not folder.path.is_dir():
+        return "missing", 0
+    found = state_of(folder)
+    if found.state == "broken":
+        # what is there of it is kept, and what is not is made
+        return ("started" if found.folds else "missing"), found.folds
+    return found.state, found.folds

@@ -109,8 +109,13 @@ def _work(
     n_jobs: int | None,
 ) -> Outcome:
     """Let the bot run what is left of tasks × flows."""
+    from hepml_tasks.bot.log import Event, Log, line_of
     from hepml_tasks.bot.plan import plan
-    from hepml_tasks.bot.worker import work
+    from hepml_tasks.bot.worker import Limits, work
+
+    def tell(event: Event) -> None:
+        if line := line_of(event):
+            options.say(f"run      {line}")
 
     jobs = plan(tasks, flows, spool=spool, connection=connection)
     left = sum(job.state != "published" for job in jobs)
@@ -121,9 +126,9 @@ def _work(
         jobs,
         spool=spool,
         connection=connection,
-        n_jobs=n_jobs,
+        limits=Limits(n_jobs=n_jobs),
         on_fold=lambda job: options.fold_bar(job.name),
-        on_event=lambda line: options.say(f"run      {line}"),
+        log=Log([tell]),
     )
 
 

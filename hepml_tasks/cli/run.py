@@ -97,7 +97,8 @@ def run(
     options.print_scores(scores["scores"], scores["folds"])
     click.echo(f"\n± is one standard deviation of the test sample. Run folder: {told['folder']}")
     if "run_id" in told:
-        click.echo(f"Published as run {told['run_id']} of task {told['task_id']}.")
+        how = "The server had it already, as" if told["was_there"] else "Published as"
+        click.echo(f"{how} run {told['run_id']} of task {told['task_id']}.")
 
 
 def _told(result: Run, connection: Connection | None) -> tuple[dict[str, Any], Mapping[str, Any]]:
@@ -109,6 +110,7 @@ def _told(result: Run, connection: Connection | None) -> tuple[dict[str, Any], M
 
         published = publish_run(connection, result.folder)
         told |= {"run_id": published.run_id, "task_id": published.task_id}
+        told |= {"was_there": published.was_there}
         if connection.is_ours():
             state = wait_for_evaluation(connection, published.run_id)
             told |= {"server": {k: state[k] for k in ("scores", "folds", "differs")}}

@@ -9,6 +9,8 @@ import click
 
 from hepml_tasks.cli import options
 
+_LEFT = 3
+
 
 @click.group()
 def spool() -> None:
@@ -23,20 +25,13 @@ def list_(spool: Path | None, as_json: bool) -> None:
 
     Example: hepml spool list
     """
-    from hepml_tasks.running.folder import folders_in
+    from hepml_tasks.bot.status import spool_status
 
-    runs = [
-        {
-            "run": folder.path.name,
-            "state": "finished" if folder.is_complete else "begun",
-            "published": sorted(p.stem for p in (folder.path / "published").glob("*.json")),
-        }
-        for folder in folders_in(options.spool_folder(spool))
-    ]
+    runs = spool_status(options.spool_folder(spool))
     if as_json:
-        options.print_json(runs)
+        options.print_json([run.to_json() for run in runs])
         return
-    rows = [(str(r["run"]), str(r["state"]), ", ".join(r["published"])) for r in runs]
+    rows = [(run.name, run.state.state, ", ".join(run.state.published)) for run in runs]
     options.print_table(("run", "state", "published on"), rows)
 
 
@@ -44,33 +39,28 @@ def list_(spool: Path | None, as_json: bool) -> None:
 @options.spool
 @click.option("--server", required=True, help="openml.org, test.openml.org, or an address.")
 @options.key_file
-def upload(spool: Path | None, server: str, key_file: Path | None) -> None:
+@options.as_json
+def upload(spool: Path | None, server: str, key_file: Path | None, as_json: bool) -> None:
     """Send every finished run to a server, each exactly once.
 
-    Exits with 3 if one could not be sent: the same command sends it later.
+    Several may do so at once, from any machine that has the spool or a copy of it. A folder that is
+    not whole, as while it is being copied, is not sent.
+
+    \b
+    Exit codes: 0 every run of the spool is there; 3 one could not be sent, or is not finished: the
+    same command sends it later.
 
     Example: hepml spool upload --server http://127.0.0.1:8080
-    """
-    from hepml_tasks.errors import HepmlError, UnreachableError
+    """  # noqa: D301 - click's mark for lines that it leaves alone
+    from hepml_tasks.bot.upload import upload_spool
     from hepml_tasks.openml.connection import connect
-    from hepml_tasks.openml.publication import publish_run
-    from hepml_tasks.running.folder import folders_in
 
-    connection = connect(server, key_file=key_file)
-    refused = 0
-    for folder in folders_in(options.spool_folder(spool)):
-        if not folder.is_complete:
-            options.say(f"{folder.path.name}: not finished, run it again")
-            continue
-        try:
-            done = publish_run(connection, folder)
-        except UnreachableError:
-            raise
-        except HepmlError as error:
-            refused += 1
-            options.say(f"{folder.path.name}: not sent: {error}")
-        else:
-            how = "was there" if done.was_there else "sent"
-            options.say(f"{folder.path.name}: {how}, run {done.run_id}")
-    if refused:
-        sys.exit(3)
+    sent = upload_spool(
+        connect(server, key_file=key_file),
+        options.spool_folder(spool),
+        tell=lambda line: None if as_json else options.say(line),
+    )
+    if as_json:
+        options.print_json(sent.to_json())
+    if not sent.is_all:
+        sys.exit(_LEFT)

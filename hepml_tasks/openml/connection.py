@@ -24,7 +24,12 @@ from hepml_tasks import settings
 from hepml_tasks.data.origins import origin_of
 from hepml_tasks.data.transports import shown
 from hepml_tasks.data.transports.http import password_of
-from hepml_tasks.errors import ServerError, UnknownNameError, UnreachableError
+from hepml_tasks.errors import (
+    BrokenAnswerError,
+    ServerError,
+    UnknownNameError,
+    UnreachableError,
+)
 from hepml_tasks.formats.atomic import write_atomically
 
 NAMED = {
@@ -37,6 +42,8 @@ LOCAL = "local"
 
 _BASE = "/api/v1/xml"
 _TIMEOUT = (10, 300)
+_SERVER_FAULT = 500
+_TRY_AGAIN = 107
 
 
 class _Session(requests.Session):
@@ -108,10 +115,14 @@ class Connection:
             data = None
         if answer.status_code != requests.codes.ok or not isinstance(data, dict):
             message = (data or {}).get("error") or f"status {answer.status_code}"
-            raise ServerError(f"{self.root}/hepml/{path}: {message}")
+            is_fault = answer.status_code >= _SERVER_FAULT or not answer.content
+            kind = BrokenAnswerError if is_fault else ServerError
+            raise kind(f"{self.root}/hepml/{path}: {message}")
         return data
 
-    def post_json(self, path: str, files: Files | None = None) -> dict[str, Any]:
+    def post_json(
+        self, path: str, files: Files | None = None, fields: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Ask a server of this package for work, at ``/hepml/PATH``.
 
         Raises
@@ -120,16 +131,17 @@ class Connection:
             With the server's reason, as where the key is not an administrator's.
         """
         url = f"{self.root}/hepml/{path}"
-        answer = self._send("POST", url, data={"api_key": self._required_key()}, files=files)
+        data = {**(fields or {}), "api_key": self._required_key()}
+        answer = self._send("POST", url, data=data, files=files)
         try:
-            data = answer.json()
+            told = answer.json()
         except requests.JSONDecodeError:
             self._xml("POST", f"hepml/{path}", answer)
-            data = None
-        if answer.status_code != requests.codes.ok or not isinstance(data, dict):
-            message = (data or {}).get("error") or f"status {answer.status_code}"
+            told = None
+        if answer.status_code != requests.codes.ok or not isinstance(told, dict):
+            message = (told or {}).get("error") or f"status {answer.status_code}"
             raise ServerError(f"{url}: {message}")
-        return data
+        return told
 
     def download(self, url: str, path: Path) -> None:
         """Fetch a file that the server names, without a key, from whichever host has it.
@@ -170,11 +182,17 @@ class Connection:
         answer = self._send("POST", f"{self.server}/{path}", data=data, files=files)
         return self._xml("POST", path, answer)
 
+    def delete(self, path: str) -> dict[str, Any]:
+        """Have the server delete what is at a path of the API."""
+        url = f"{self.server}/{path}"
+        answer = self._send("DELETE", url, params={"api_key": self._required_key()})
+        return self._xml("DELETE", path, answer)
+
     def is_ours(self) -> bool:
         """Whether the server is one of this package."""
         try:
             return self.get_json("about").get("name") == "hepml_tasks"
-        except UnreachableError:
+        except (UnreachableError, BrokenAnswerError):
             raise
         except ServerError:
             return False
@@ -220,7 +238,7 @@ class Connection:
         try:
             data = xmltodict.parse(answer.content, disable_entities=True)
         except Exception as error:
-            raise ServerError(
+            raise BrokenAnswerError(
                 f"{where}: status {answer.status_code}, and an answer that is no XML"
                 f" ({answer.text[:60]!r})"
             ) from error
@@ -228,12 +246,14 @@ class Connection:
             problem = data["oml:error"]
             more = problem.get("oml:additional_information")
             message = problem.get("oml:message") or "no message"
-            raise ServerError(
+            code = int(problem.get("oml:code") or 0)
+            passes = answer.status_code >= _SERVER_FAULT or code == _TRY_AGAIN
+            raise (BrokenAnswerError if passes else ServerError)(
                 f"{where}: {message}{f' ({more})' if more else ''} [{problem.get('oml:code')}]",
-                code=int(problem.get("oml:code") or 0),
+                code=code,
             )
         if answer.status_code != requests.codes.ok:
-            raise ServerError(f"{where}: status {answer.status_code}")
+            raise BrokenAnswerError(f"{where}: status {answer.status_code}")
         return data
 
 

@@ -36,6 +36,11 @@ def merit_tag(metric: str) -> str:
     return f"figure_of_merit_{metric}"[:64]
 
 
+def key_of(folder: RunFolder) -> str:
+    """Return the key in a run folder's name: equal for runs that predict the same."""
+    return folder.path.name.rpartition("--")[2]
+
+
 def run_details(folder: RunFolder) -> str:
     """Return what a run says of itself in the field that every list of runs brings back.
 
@@ -48,10 +53,12 @@ def run_details(folder: RunFolder) -> str:
     description = folder.description
     parts = [
         f"uuid:{description['uuid']}",
-        f"key:{folder.path.name.rpartition('--')[2]}",
+        f"key:{key_of(folder)}",
         f"flow:{description['flow']['name']}",
         "made:elsewhere" if folder.made_elsewhere else f"seed:{description['seed']}",
     ]
+    if folder.seconds > 0:
+        parts.append(f"seconds:{folder.seconds:.4g}")
     for name, score in folder.scores["scores"].items():
         if score["value"] is not None:
             parts.append(f"{name}:{score['value']:.6g}")

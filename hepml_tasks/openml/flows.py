@@ -123,17 +123,44 @@ def _published(connection: Connection, flow: Any) -> Any:
 
     flow_id = _find_flow(connection, flow)
     if flow_id is None:
-        files = {"description": ("description.xml", flow._to_xml())}
-        answer = connection.post("flow/", files=files)
-        flow_id = int(answer["oml:upload_flow"]["oml:id"])
+        flow_id = _send_flow(connection, flow)
     kept = fetch_flow(connection, flow_id)
+    if flow.parameters and not kept.parameters:
+        # what a server leaves behind whose search index was down when it was sent
+        kept = _sent_anew(connection, flow, flow_id)
     if list(kept.parameters) != list(flow.parameters):
         raise ServerError(
-            f"{connection.root} keeps flow {flow_id} with other parameters than were sent; a"
-            " server whose search index is down does this: ask its administrator to delete it"
+            f"{connection.root} keeps flow {kept.flow_id} with other parameters than were sent: ask"
+            " its administrator to delete it"
         )
     _copy_server_fields(kept, flow)
     return flow
+
+
+def _send_flow(connection: Connection, flow: Any) -> int:
+    files = {"description": ("description.xml", flow._to_xml())}
+    try:
+        answer = connection.post("flow/", files=files)
+    except ServerError:
+        # perhaps it has it: another bot was faster, or its answer was lost
+        found = _find_flow(connection, flow)
+        if found is None:
+            raise
+        return found
+    return int(answer["oml:upload_flow"]["oml:id"])
+
+
+def _sent_anew(connection: Connection, flow: Any, flow_id: int) -> Any:
+    """Delete a flow that a server has without its parameters, and send it again."""
+    try:
+        connection.delete(f"flow/{flow_id}")
+    except ServerError as error:
+        raise ServerError(
+            f"{connection.root} keeps flow {flow_id} without its parameters, as a server does whose"
+            f" search index was down, and does not let it be deleted ({error}): ask its"
+            " administrator to delete it"
+        ) from error
+    return fetch_flow(connection, _send_flow(connection, flow))
 
 
 def _find_flow(connection: Connection, flow: Any) -> int | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from hepml_tasks.errors import RunError, ServerError
+from hepml_tasks.errors import BrokenAnswerError, RunError, ServerError, UnreachableError
 from hepml_tasks.flows.description import rebuild, seeded
 from hepml_tasks.openml import beyond
 from hepml_tasks.openml.connection import Connection, as_list
 from hepml_tasks.openml.details import (
     ELSEWHERE_TAG,
     TAG,
+    key_of,
     lineage_tag,
     merit_tag,
     parse_details,
@@ -29,11 +31,15 @@ from hepml_tasks.openml.registration import (
     register_dataset,
     register_task,
 )
+from hepml_tasks.openml.turns import turn
 from hepml_tasks.running.folder import RunFolder
+from hepml_tasks.running.state import locked, problem_of
 from hepml_tasks.running.task import task_of
 from hepml_tasks.spec import EvaluationSpec, from_mapping
 
 _NO_RUNS = 512
+_PAUSES = (0.5, 2.0, 5.0)
+"""Seconds after which a server that did not answer properly is asked again."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +59,32 @@ class Published:
     was_there: bool
 
 
-def publish_run(connection: Connection, folder: RunFolder) -> Published:
+def publish_run(
+    connection: Connection,
+    folder: RunFolder,
+    *,
+    again: bool = False,
+    is_locked: bool = False,
+    pause: Callable[[str, float], None] = lambda _reason, seconds: time.sleep(seconds),
+) -> Published:
     """Put a finished run on a server, exactly once.
 
     What is missing there, dataset, task and flow, is put there first. A run that the server has
-    already, by the UUID in its details, is not sent again.
+    already, by the UUID in its details, is not sent again; nor is one with the same key, which
+    another spool has computed from the same things. After an answer that was lost or is none, the
+    server is asked what it has before anything is sent again.
 
     Parameters
     ----------
     connection : Connection
     folder : RunFolder
+        Its lock is held meanwhile: of several processes one sends it.
+    again : bool
+        Send it although the server has a run with the same key.
+    is_locked : bool
+        The caller has the folder's lock.
+    pause : callable
+        Told why a request is repeated, and waits the seconds that it is given.
 
     Returns
     -------
@@ -71,19 +93,34 @@ def publish_run(connection: Connection, folder: RunFolder) -> Published:
 
     Raises
     ------
+    RunError
+        If the run isn't finished, or its folder isn't whole, as while it is being copied.
     ServerError
         If the server refuses it or can't be reached: nothing is lost, send it again later.
     """
-    if not folder.is_complete:
-        raise RunError(f"{folder.path}: the run isn't finished; run it again to finish it")
+    with nullcontext() if is_locked else locked(folder):
+        if not folder.is_complete:
+            raise RunError(f"{folder.path}: the run isn't finished; run it again to finish it")
+        if (problem := problem_of(folder)) is not None:
+            raise RunError(f"{folder.path}: not whole ({problem}); copy it again")
+        for seconds in _PAUSES:
+            try:
+                return _publish(connection, folder, again=again)
+            except (UnreachableError, BrokenAnswerError) as error:
+                pause(str(error), seconds)
+        return _publish(connection, folder, again=again)
+
+
+def _publish(connection: Connection, folder: RunFolder, *, again: bool) -> Published:
     description = folder.description
+    names = {"uuid": description["uuid"], "key": "" if again else key_of(folder)}
     marked = folder.published(connection.key)
-    if marked is not None and _has_run(connection, marked, description["uuid"]):
+    if marked is not None and _has_run(connection, marked, names):
         ids = {k: int(marked[k]) for k in ("run_id", "task_id", "flow_id")}
         return Published(**ids, was_there=True)
     task_id = _task_id(connection, folder)
     flow, settings = _flow_of(connection, folder)
-    run_id = find_run(connection, task_id, description["uuid"])
+    run_id = find_run(connection, task_id, **names)
     was_there = run_id is not None
     if run_id is None:
         run_id = _send(connection, folder, task_id, int(flow.flow_id), settings)
@@ -157,7 +194,11 @@ def _task_id(connection: Connection, folder: RunFolder) -> int:
             f"{folder.path}: the data of task {task.name} are no longer those of the run; fetch"
             " them again, or publish where the task is registered"
         )
-    return register_task(connection, task, register_dataset(connection, task))
+    with turn(connection, folder.path.parent, task.name):
+        found = find_task_id(connection, _evaluation(folder))
+        if found is not None:
+            return found
+        return register_task(connection, task, register_dataset(connection, task))
 
 
 def _files(
@@ -246,27 +287,30 @@ def runs_on(connection: Connection, task_id: int) -> dict[int, dict[str, str]]:
             return found
 
 
-def find_run(connection: Connection, task_id: int, uuid: str) -> int | None:
-    """Return the id of the run with a UUID on a task, or None."""
-    for run_id, details in runs_on(connection, task_id).items():
+def find_run(connection: Connection, task_id: int, uuid: str, key: str = "") -> int | None:
+    """Return the id of the run with a UUID, or else with a key, on a task; or None."""
+    runs = runs_on(connection, task_id)
+    for run_id, details in runs.items():
         if details.get("uuid") == uuid:
             return run_id
-    return None
+    same = (run_id for run_id, details in runs.items() if key and details.get("key") == key)
+    return next(same, None)
 
 
-def _has_run(connection: Connection, marked: Mapping[str, Any], uuid: str) -> bool:
+def _has_run(connection: Connection, marked: Mapping[str, Any], names: Mapping[str, str]) -> bool:
     """Whether a server still has a run where it was published."""
     run_id = int(marked["run_id"])
     if connection.is_ours():
         details = runs_on(connection, int(marked["task_id"])).get(run_id, {})
-        return details.get("uuid") == uuid
+        return any(value and details.get(name) == value for name, value in names.items())
     try:
         run = connection.get(f"run/{run_id}")["oml:run"]
-    except ServerError as error:
-        if error.code is None:
-            raise
+    except (UnreachableError, BrokenAnswerError):
+        raise
+    except ServerError:
         return False
-    return uuid in (run.get("oml:run_details") or "")
+    details = parse_details(run.get("oml:run_details"))
+    return any(value and details.get(name) == value for name, value in names.items())
 
 
 def wait_for_evaluation(

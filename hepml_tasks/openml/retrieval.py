@@ -28,7 +28,7 @@ from hepml_tasks.splits import Split, is_curve, last_samples, read_split_file
 _DETAILS_RELATIVE = {VALUE: 6e-6, UNCERTAINTY: 6e-3}
 # OpenML's own engine writes six decimals
 _ENGINE_ABSOLUTE = 1e-6
-_NO_METRICS = frozenset({"uuid", "key", "flow", "seed", "made"})
+_NO_METRICS = frozenset({"uuid", "key", "flow", "seed", "made", "seconds"})
 
 
 def fetch_run(

@@ -100,6 +100,13 @@ class RunFolder:
         """Return a finished fold's times and threshold."""
         return read_json(self.fold_path(repeat, fold).with_suffix(".json"))
 
+    @property
+    def seconds(self) -> float:
+        """How long the fits and predictions of all finished folds took together."""
+        paths = sorted((self.path / "folds").glob("r*f*.json"))
+        records = [read_json(p) for p in paths if p.with_suffix(".parquet").is_file()]
+        return float(sum(r["fit_seconds"] + r["predict_seconds"] for r in records))
+
     def published(self, server: str) -> dict[str, Any] | None:
         """Return what a server said when it took the run, or None.
 

@@ -25,6 +25,7 @@ from hepml_tasks.server import (
     editing,
     evaluations,
     flows,
+    leases,
     measures,
     ontologies,
     private,
@@ -86,7 +87,7 @@ def create_app(services: Services) -> FastAPI:
             module.router, prefix="/api/v1/xml", dependencies=[Depends(reading_user)]
         )
     app.include_router(_unknown_calls())
-    own = (site, private, beyond)
+    own = (site, private, beyond, leases)
     for router in (catalogue.files_router, assignments.files_router, *(m.router for m in own)):
         app.include_router(router)
     _add_error_answers(app)

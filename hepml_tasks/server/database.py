@@ -331,6 +331,16 @@ class Submission(Base):
     number: Mapped[int]
 
 
+class Lease(Base):
+    """That a bot has a run in hand until a time; `holder` is the bot's spool."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[str]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    until: Mapped[datetime] = mapped_column(index=True)
+
+
 @dataclass(frozen=True)
 class Database:
     """A connected database.

@@ -150,24 +150,9 @@ def accept_run(server: Services, form: Form, user: User, *, beyond: bool) -> int
     with server.database.read() as session:
         accepted = _accept(session, server, form, description, given, claims, beyond=beyond)
     with server.database.write() as session:
-        run_id = _sent_before(session, accepted, user) if beyond else None
-        if run_id is None:
-            run_id = _insert(session, accepted, user)
+        run_id = _insert(session, accepted, user)
     server.wake_evaluator()
     return run_id
-
-
-def _sent_before(session: Session, upload: _Upload, user: User) -> int | None:
-    """Give the run that a user sent under the same UUID, whose answer may have been lost."""
-    details = text(upload.description, "run_details")
-    uuid = parse_details(details).get("uuid")
-    if not uuid:
-        return None
-    same = select(Run).where(Run.task_id == upload.task.id, Run.uploader_id == user.id)
-    for run in session.scalars(same):
-        if parse_details(run.run_details).get("uuid") == uuid:
-            return run.id
-    return None
 
 
 def _read_claims(description: Element) -> list[Claim]:
@@ -308,6 +293,8 @@ def _insert(session: Session, upload: _Upload, user: User) -> int:
     for table, row, code in ((Flow, upload.flow, 205), (Task, upload.task, 204)):
         if session.get(table, row.id) is None:
             raise Refused(code)
+    if (known := _sent_before(session, upload, user)) is not None:
+        return known
     count_submission(session, upload.task.id, user.id)
     description = upload.description
     has_predictions = "predictions" in upload.files
@@ -333,6 +320,23 @@ def _insert(session: Session, upload: _Upload, user: User) -> int:
         session.add(RunFile(run_id=run.id, field=field, file_id=file.id))
     add_tags(session, "run", run.id, user.id, texts(description, "tag"))
     return run.id
+
+
+def _sent_before(session: Session, upload: _Upload, user: User) -> int | None:
+    """Give the run that has the same UUID in its details: an answer was lost, and it came again.
+
+    Who sends it again can't know whether the server is still busy with the first one.
+    """
+    uuid = parse_details(text(upload.description, "run_details")).get("uuid")
+    if not uuid:
+        return None
+    return session.scalar(
+        select(Run.id).where(
+            Run.task_id == upload.task.id,
+            Run.uploader_id == user.id,
+            Run.run_details.startswith(f"uuid:{uuid},", autoescape=True),
+        )
+    )
 
 
 def _plain(name: str) -> str:

@@ -23,6 +23,7 @@ import yaml
 from sqlalchemy import select, update
 
 import hepml_tasks as hep
+from hepml_tasks.bot.log import Event, Log
 from hepml_tasks.bot.plan import plan
 from hepml_tasks.bot.worker import work
 from hepml_tasks.errors import RunError, ServerError, SpecError, UnknownNameError
@@ -480,14 +481,16 @@ def test_a_bot_runs_what_is_missing_and_sends_the_rest_another_day(
     connection = Connection(place[0].server, place[0].apikey)
     task = hep.load_private_task(str(made.task_id), place[0].server)
     flows = [find_flow("prior"), find_flow("logistic")]
-    lines: list[str] = []
+    told: list[Event] = []
     for day in range(2):
         jobs = plan([task], flows, spool=tmp_path, connection=connection)
-        outcome = work(jobs, spool=tmp_path, connection=connection, on_event=lines.append)
+        log = Log([told.append])
+        outcome = work(jobs, spool=tmp_path, connection=connection, log=log)
         assert (outcome.published, outcome.waiting, outcome.failed) == (1 + day, 1 - day, ())
         forget_the_day(made, instead=f"2020-01-0{day + 1}")
-    assert sum("finished in" in line for line in lines) == 2
-    assert sum("Unable to store run" in line for line in lines) == 1
+    assert [event["found"] for event in told if event["event"] == "run_done"] == ["finished"] * 2
+    (reason,) = [event["reason"] for event in told if event["event"] == "not_sent"]
+    assert "Unable to store run" in reason
 
 
 def test_a_failed_evaluation_says_nothing_of_labels(place: tuple[ServerProcess, Backend]) -> None:
