@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes says more of the machine's load than of the code
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 # set before any library reads it: threads that wait leave the core to the others
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -53,6 +53,7 @@ _KINDS: dict[TaskType, str] = {
     "regression": "numbers",
     "anomaly-detection": "anomalies",
     "tracking": "tracks",
+    "across-nuisance": "nuisances",
 }
 
 

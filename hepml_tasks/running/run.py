@@ -84,7 +84,7 @@ def execute(
     folder = open_folder(spool, name, description)
     splits = task.splits
     waiting = [s for s in splits if not folder.fold_path(s.repeat, s.fold).is_file()]
-    if waiting:
+    if waiting or not (folder.path / "environment.json").is_file():
         begin_session(folder)
     done = len(splits) - len(waiting)
     if done:

@@ -181,7 +181,7 @@ def mend(folder: RunFolder) -> None:
     for path in (*folder.path.glob(".*.*"), *folder.path.glob("*/.*.*")):
         if path.name != _LOCK and path.is_file():
             _take_away(path)
-    for path in (folder.path / "run.json", *folder.path.glob("folds/*.json")):
+    for path in (*folder.path.glob("*.json"), *folder.path.glob("folds/*.json")):
         if path.is_file():
             try:
                 read_json(path)

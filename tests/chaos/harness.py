@@ -285,7 +285,7 @@ def check(field_: Field, connection: Connection, task_id: int) -> int:
         assert parquet.read_table(field_.spool / name / "predictions.parquet").equals(kept)
         run_id = by_key[name.rpartition("--")[2]]
         assert _body(_predictions(connection, run_id)) == _body(
-            render_predictions(RunFolder(quiet / name))
+            render_predictions(RunFolder(quiet / name), task_id)
         )
     return len(planned)
 

@@ -61,6 +61,7 @@ def test_a_run_whose_answer_was_none_is_there_once(site: Site, fault: str) -> No
     assert check(site.field, site.connection, site.task_id) == 3
 
 
+@pytest.mark.campaign
 def test_a_server_that_never_answers_well_costs_no_run(site: Site) -> None:
     site.field.flows, site.field.seeds = "prior", 1
     erring = Erring(site, "/run", Answer(500, b"no"), 1000)
@@ -76,6 +77,7 @@ def test_a_server_that_never_answers_well_costs_no_run(site: Site) -> None:
     assert check(site.field, site.connection, site.task_id) == 1
 
 
+@pytest.mark.campaign
 def test_many_that_upload_one_spool_at_once_send_each_run_once(site: Site) -> None:
     site.field.flows, site.field.seeds = "prior", 4
     assert site.field.start(site.field.command()).wait() == 0
@@ -159,6 +161,7 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.mark.campaign
 def test_a_spool_that_becomes_full_costs_no_finished_fold(site: Site, tmp_path: Path) -> None:
     site.field.flows, site.field.seeds = "prior", 6
     with small_disk(tmp_path / "disk", "256k") as disk:
@@ -189,6 +192,7 @@ def test_a_cache_that_is_full_is_told_in_one_line(site: Site, tmp_path: Path) ->
         assert site.field.bot().wait() == 0
 
 
+@pytest.mark.campaign
 @pytest.mark.needs("faketime")
 def test_a_clock_that_jumps_ends_no_run_too_early(site: Site, tmp_path: Path) -> None:
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")

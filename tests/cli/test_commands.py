@@ -97,6 +97,12 @@ def test_a_bot_runs_a_suite_and_tells_a_script_what_it_did(
     assert json.loads(nothing.stdout)["left"] == 2
     done = hepml("bot", "run", *arguments, "--max-time", "1h")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"published": 2, "waiting": 0, "failed": [], "left": 0}
+    assert json.loads(done.stdout) == {
+        "published": 2,
+        "waiting": 0,
+        "failed": [],
+        "left": 0,
+        "held": 0,
+    }
     planned = json.loads(hepml("bot", "plan", *arguments).stdout)
     assert [j["state"] for j in planned] == ["published", "published"]

@@ -252,9 +252,10 @@ def test_one_corrupted_prediction_changes_the_evaluators_scores(uploaded, tmp_pa
     head, _, body = path.read_text().partition("@DATA\n")
     rows = body.splitlines()
     # a background event that was rejected is now claimed as the surest of all signal
-    index = next(i for i, row in enumerate(rows) if row.endswith(",b,b"))
+    index = next(i for i, row in enumerate(rows) if ",b,b," in row)
+    # repeat, fold, sample, row_id, prediction, correct, confidence of b and of s
     parts = rows[index].split(",")
-    rows[index] = ",".join([*parts[:3], "0.0", "1.0", "s", "b"])
+    rows[index] = ",".join([*parts[:4], "s", "b", "0.0", "1.0"])
     path.write_text(head + "@DATA\n" + "\n".join(rows) + "\n")
     (answer,) = evaluator(job)
     before = run.folder.scores["scores"]

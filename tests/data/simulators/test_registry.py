@@ -19,9 +19,11 @@ def test_every_simulator_says_that_it_is_a_toy() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(simulators()))
-def test_every_simulator_makes_the_rows_asked_for_and_says_how(name: str) -> None:
+def test_every_simulator_makes_the_events_asked_for_and_says_how(name: str) -> None:
     table = simulate(name, events=50, seed=3)
-    assert table.num_rows == 50
+    # a collision has many hits, each a row
+    events = table["event"].unique() if "event" in table.column_names else table["EventId"]
+    assert len(events) == 50
     assert b"hepml_simulator" in table.schema.metadata
 
 
