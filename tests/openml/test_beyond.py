@@ -91,7 +91,7 @@ def test_its_dataset_is_an_ordinary_one_for_the_stock_client(connection, client,
 
 def test_the_stock_client_never_meets_what_it_cannot_read(connection, client, small_task, run):
     published = publish_run(connection, run.folder)
-    carried = hep.load_task(alone)
+    carried = hep.load_task(small_task)
     carried_id = register_task(connection, carried, register_dataset(connection, carried))
     listed = set(client.tasks.list_tasks(output_format="dataframe")["tid"])
     assert carried_id in listed
