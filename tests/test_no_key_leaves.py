@@ -403,6 +403,7 @@ KNOWN = {
     "openml/connection.py": "OpenML servers",
     "openml/hosting.py": "probes archives",
     "openml/flows.py": "describes flows, and sends nothing",
+    "running/isolation.py": "speaks to its own child over a pair of sockets",
     "server/addresses.py": "refuses addresses of server/remote.py",
     "server/foreground.py": "listens",
     "server/remote.py": "a dataset of our server",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
+import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ def to_file(path: Path) -> Sink:
         raise OutputError(
             f"{path}: can't be written ({error.strerror}); name another file with --log"
         ) from error
-    who = {"host": socket.gethostname(), "pid": os.getpid()}
+    who = {"host": platform.node(), "pid": os.getpid()}
 
     def sink(event: Event) -> None:
         with contextlib.suppress(OSError):
