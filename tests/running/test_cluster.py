@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -127,17 +128,15 @@ def test_a_fold_that_fails_is_told_as_on_this_machine_and_the_same_call_goes_on(
     assert run.predictions.num_rows == 1500
 
 
-@pytest.mark.usefixtures("_by_name")
-def test_a_flow_that_a_worker_does_not_have_is_one_line(dask, task, tmp_path):
-    with pytest.raises(RunError, match="a worker can't build the flow .*No module named 'tests'"):
-        hep.run(Failing(), task, spool=tmp_path, dask=dask.client)
-
-
-@pytest.fixture
-def _by_name(_by_value) -> Iterator[None]:
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+def test_a_flow_that_a_worker_does_not_have_is_one_line(dask, task, tmp_path, monkeypatch):
+    # a module that came after the workers, beside this process alone
+    (tmp_path / "only_here.py").write_text(
+        "from sklearn.dummy import DummyClassifier\n\n\nclass Absent(DummyClassifier):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    absent = importlib.import_module("only_here").Absent
+    with pytest.raises(RunError, match="can't build the flow .*No module named 'only_here'"):
+        hep.run(absent(), task, spool=tmp_path / "spool", dask=dask.client)
 
 
 class Deadly(DummyClassifier):
