@@ -119,7 +119,7 @@ def suite_with_data_by_xrootd(small_task: Path, server: XRootD, folder: Path) ->
     ]
     (folder / "by-xrootd.yaml").write_text(yaml.safe_dump(spec))
     (folder / "small.yaml").write_text(small_task.read_text())
-    tasks = [{"task": "/work/small.yaml"}, {"task": "/work/by-xrootd.yaml"}]
+    tasks = [{"task": "/farm/small.yaml"}, {"task": "/farm/by-xrootd.yaml"}]
     text = {"name": "both", "title": "Both", "description": "Two tasks.", "tasks": tasks}
     (folder / "suite.yaml").write_text(yaml.safe_dump(text))
     return folder / "suite.yaml"
@@ -146,11 +146,11 @@ def test_a_suite_is_run_in_it_and_published_with_the_network_of_data_and_server_
         options = [
             *("--read-only", "--user", "54321:54321"),
             *("--network", f"ns:/run/netns/{namespace}"),
-            *("--volume", f"{data}:/data", "--volume", f"{work}:/work:ro"),
+            *("--volume", f"{data}:/data", "--volume", f"{work}:/farm:ro"),
         ]
         command = images.podman_command(*options)
-        arguments = ["run", "--suite", "/work/suite.yaml", "--flows", "prior,logistic,xgboost"]
-        where = ["--server", server.pages.rstrip("/"), "--key-file", "/work/key", "--n-jobs", "2"]
+        arguments = ["run", "--suite", "/farm/suite.yaml", "--flows", "prior,logistic,xgboost"]
+        where = ["--server", server.pages.rstrip("/"), "--key-file", "/farm/key", "--n-jobs", "2"]
         done = subprocess.run(
             [*command, *arguments, *where], capture_output=True, text=True, check=False
         )
