@@ -49,7 +49,8 @@ class Zygote:
         self.ended: dict[int, int] = {}
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -69,8 +70,12 @@ class Zygote:
 
     def close(self) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(60)
+        # what it forked may hold the other end, and is then closed with it
+        self._listener.join(60)
+        self._process.stdout.close()
 
 
 @dataclass
