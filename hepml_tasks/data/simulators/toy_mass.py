@@ -20,14 +20,8 @@ from numpy.typing import NDArray
 
 from hepml_tasks.data.kinematics import UNDEFINED
 from hepml_tasks.data.simulators.stream import Resonance
-from hepml_tasks.data.simulators.toy_higgs import (
-    FEATURES,
-    FIRST_EVENT,
-    METADATA_KEY,
-    PROCESSES,
-    Detector,
-    made_block,
-)
+from hepml_tasks.data.simulators.toy_higgs import FIRST_EVENT, METADATA_KEY
+from hepml_tasks.data.simulators.toy_higgs_events import FEATURES, PROCESSES, Detector, made_block
 from hepml_tasks.errors import DataError
 
 if TYPE_CHECKING:
@@ -63,7 +57,7 @@ def simulate_toy_mass(
     seed : int
         At least 0. The same seed and parameters give the same table.
     tau_resolution, met_resolution : float
-        See :class:`~hepml_tasks.data.simulators.toy_higgs.Detector`.
+        See :class:`~hepml_tasks.data.simulators.toy_higgs_events.Detector`.
 
     Returns
     -------

@@ -16,15 +16,8 @@ import pytest
 from scipy import stats
 
 from hepml_tasks.data.kinematics import COLLINEAR_MASS, DERIVED, PRIMITIVE, derived_columns
-from hepml_tasks.data.simulators.toy_higgs import (
-    BLOCK,
-    FEATURES,
-    PROCESSES,
-    VERSION,
-    Detector,
-    simulate_toy_higgs,
-    toy_higgs_block,
-)
+from hepml_tasks.data.simulators.toy_higgs import VERSION, simulate_toy_higgs, toy_higgs_block
+from hepml_tasks.data.simulators.toy_higgs_events import BLOCK, FEATURES, PROCESSES, Detector
 from hepml_tasks.errors import DataError, UnknownNameError
 
 EVENTS = 60_000
