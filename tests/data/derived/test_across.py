@@ -92,7 +92,8 @@ def test_the_table_is_kept_in_the_cache_by_its_values():
     assert dataset.derived.source.simulator is not None
     small = replace(dataset.derived.source.simulator, events=100)
     source = replace(dataset.derived.source, simulator=small, rows=100)
-    one = replace(dataset, rows=None, derived=replace(dataset.derived, source=source, checksum=None))
+    derived = replace(dataset.derived, source=source, checksum=None)
+    one = replace(dataset, rows=None, derived=derived)
     assert one.derived is not None
     other = replace(one, derived=replace(one.derived, nuisance=TES))
     assert load_table(one).num_rows == 500
