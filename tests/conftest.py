@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from .forks import run_hepml, start_server
+
 # how long an example takes says more of the machine's load than of the code
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -106,12 +108,17 @@ def hepml() -> Hepml:
     def run(
         *arguments: object, obey_permissions: bool = False, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        command = [str(HEPML), *map(str, arguments)]
-        if obey_permissions and os.geteuid() == 0:
-            # root writes into read-only folders unless it gives up the right to
-            command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+        if not obey_permissions or os.geteuid() != 0:
+            return run_hepml(*arguments, **options)
+        # root writes into read-only folders unless it gives up the right to
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", HEPML, *arguments]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=300, check=False, **options
+            list(map(str, command)),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            **options,
         )
 
     return run
@@ -188,8 +195,6 @@ def run_folder(finished_run: Path, tmp_path: Path) -> Any:
 @pytest.fixture(scope="session")
 def scratch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Start a server in a process of its own, shared by the tests of a worker."""
-    from hepml_tasks.server.process import start_server
-
     with start_server(tmp_path_factory.mktemp("server")) as process:
         yield process
 

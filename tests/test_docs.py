@@ -17,6 +17,8 @@ import pytest
 from hepml_tasks.cli import hepml
 from hepml_tasks.spec import read_suite, read_task
 
+from .forks import start_server
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -106,7 +108,6 @@ def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
     from hepml_tasks.openml.connection import Connection
     from hepml_tasks.openml.publication import wait_for_evaluation
     from hepml_tasks.openml.registration import register_suite
-    from hepml_tasks.server.process import start_server
     from hepml_tasks.spec import find_suite
 
     publishes, finds = blocks(ROOT / "README.md", "python")

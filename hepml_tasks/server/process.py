@@ -98,20 +98,16 @@ def start_server(
     ServerError
         If it doesn't start; the message is its own.
     """
-    command = [sys.executable, "-m", "hepml_tasks.server", "--data", str(data), "--json"]
-    command += ["--host", host, "--port", str(port), "--with-parent"]
-    if settings is not None:
-        command += ["--max-upload", str(settings.max_upload)]
-        command += ["--submissions-per-day", str(settings.submissions_per_day)]
-        command += ["--read-only"] if settings.read_only else []
-        command += ["--allow-private-urls"] if settings.allow_private_urls else []
-    environment = {k: v for k, v in os.environ.items() if k != "HEPML_DATABASE"}
-    if database is not None:  # it may hold a password, which a command line would show to all
-        environment["HEPML_DATABASE"] = database
-    if public_url is not None:
-        command += ["--public-url", public_url]
+    options, environment = server_options(
+        data,
+        host=host,
+        port=port,
+        database=database,
+        public_url=public_url,
+        settings=settings,
+    )
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "hepml_tasks.server", *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -119,6 +115,60 @@ def start_server(
         # Ctrl-C is for the parent, which ends the server when it is done with it.
         start_new_session=True,
     )
+    return await_server(process)
+
+
+def server_options(
+    data: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    database: str | None = None,
+    public_url: str | None = None,
+    settings: Settings | None = None,
+) -> tuple[list[str], dict[str, str]]:
+    """Return what a server's process is started with.
+
+    Parameters
+    ----------
+    data, host, port, database, public_url, settings
+        As `serve` takes them.
+
+    Returns
+    -------
+    options : list of str
+        Of ``python -m hepml_tasks.server``.
+    environment : dict of str to str
+        This process's, and the database, which may hold a password that a command line would show.
+    """
+    options = ["--data", str(data), "--json"]
+    options += ["--host", host, "--port", str(port), "--with-parent"]
+    if settings is not None:
+        options += ["--max-upload", str(settings.max_upload)]
+        options += ["--submissions-per-day", str(settings.submissions_per_day)]
+        options += ["--read-only"] if settings.read_only else []
+        options += ["--allow-private-urls"] if settings.allow_private_urls else []
+    if public_url is not None:
+        options += ["--public-url", public_url]
+    environment = {k: v for k, v in os.environ.items() if k != "HEPML_DATABASE"}
+    if database is not None:
+        environment["HEPML_DATABASE"] = database
+    return options, environment
+
+
+def await_server(process: subprocess.Popen[bytes]) -> ServerProcess:
+    """Wait until a server that was started with `server_options` answers.
+
+    Parameters
+    ----------
+    process : Popen
+        With pipes for input, output and errors.
+
+    Raises
+    ------
+    ServerError
+        If it doesn't start; the message is its own.
+    """
     said: deque[str] = deque(maxlen=20)
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     listener = threading.Thread(target=_listen, args=(process.stderr, said.append), daemon=True)

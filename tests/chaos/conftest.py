@@ -10,7 +10,7 @@ import pytest
 from hepml_tasks.openml.connection import Connection
 
 from ..openml.front import Front, front
-from .harness import SUITE, Field, Server, Uploads, Zygote, zygote
+from .harness import SUITE, Field, Server, Uploads
 
 
 @dataclass
@@ -35,12 +35,6 @@ class Site:
         return int(self.connection.get_json("tasks")["tasks"][0]["task_id"])
 
 
-@pytest.fixture(scope="session")
-def nest() -> Iterator[Zygote]:
-    with zygote() as found:
-        yield found
-
-
 @pytest.fixture
 def tiny_task(small_task: Path) -> Path:
     text = small_task.read_text().replace("events: 1500", "events: 240")
@@ -49,13 +43,13 @@ def tiny_task(small_task: Path) -> Path:
 
 
 @pytest.fixture
-def site(nest: Zygote, tiny_task: Path, tmp_path: Path) -> Iterator[Site]:
+def site(tiny_task: Path, tmp_path: Path) -> Iterator[Site]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     suite = tmp_path / "chaos.yaml"
     suite.write_text(SUITE.format(task=tiny_task))
-    server = Server(nest, tmp_path / "server", port)
+    server = Server(tmp_path / "server", port)
     server.start()
     env = {
         "HEPML_CACHE": str(tmp_path / "cache"),
@@ -69,7 +63,7 @@ def site(nest: Zygote, tiny_task: Path, tmp_path: Path) -> Iterator[Site]:
             place = tmp_path / "field"
             place.mkdir()
             yield Site(
-                Field(nest, place, suite, before.address, server.key_file, env=env),
+                Field(place, suite, before.address, server.key_file, env=env),
                 server,
                 before,
                 uploads,

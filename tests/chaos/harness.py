@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from hepml_tasks.openml.connection import Connection
 from hepml_tasks.openml.publication import render_predictions, runs_on
 from hepml_tasks.running.folder import RunFolder
 
+from ..forks import CLI, SERVER, Forked, nest
 from ..openml.front import Answer, Front
 
 SUITE = """name: chaos
@@ -35,61 +33,31 @@ tasks:
 """
 
 
-class Zygote:
-    """Forks programs of this package; see zygote.py."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._started: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self.ended: dict[int, int] = {}
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            numbers = list(map(int, line.split()))
-            if len(numbers) == 1:
-                self._started.put(numbers[0])
-            else:
-                self.ended[numbers[0]] = numbers[1]
-
-    def start(self, main: str, arguments: Sequence[object], out: Path, **env: str) -> Program:
-        asked = {"main": main, "arguments": [str(a) for a in arguments], "out": str(out)}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({**asked, "env": env}) + "\n")
-        self._process.stdin.flush()
-        return Program(self, self._started.get(timeout=60), out)
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(60)
-        # what it forked may hold the other end, and is then closed with it
-        self._listener.join(60)
-        self._process.stdout.close()
-
-
 @dataclass
 class Program:
     """A program in a session of its own."""
 
-    zygote: Zygote
-    pid: int
+    process: Forked
     out: Path
+
+    @classmethod
+    def start(cls, main: str, arguments: Sequence[object], out: Path, **env: str) -> Program:
+        with Path(os.devnull).open("rb") as nothing, out.open("ab") as told:
+            streams = [nothing.fileno(), told.fileno(), told.fileno()]
+            environment = {**os.environ, **env}
+            process = nest().start(
+                main, arguments, streams=streams, env=environment, own_session=True
+            )
+        return cls(process, out)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     @property
     def code(self) -> int | None:
         """How it ended, or None."""
-        return self.zygote.ended.get(self.pid)
+        return self.process.poll()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Kill it and all that it started, at once, as a farm does."""
@@ -97,27 +65,16 @@ class Program:
             os.killpg(self.pid, number)
 
     def wait(self, seconds: float = 300) -> int:
-        end = time.monotonic() + seconds
-        while self.code is None:
-            assert time.monotonic() < end, self.out.read_text()[-3000:]
-            time.sleep(0.005)
-        return self.code
-
-
-@contextmanager
-def zygote() -> Iterator[Zygote]:
-    found = Zygote()
-    try:
-        yield found
-    finally:
-        found.close()
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(self.out.read_text()[-3000:]) from None
 
 
 @dataclass
 class Server:
     """A real server on one port, which may be killed and started again."""
 
-    zygote: Zygote
     data: Path
     port: int
     program: Program | None = None
@@ -133,8 +90,8 @@ class Server:
     def start(self) -> None:
         import requests
 
-        self.program = self.zygote.start(
-            "hepml_tasks.server.__main__:main",
+        self.program = Program.start(
+            SERVER,
             ["--data", self.data, "--port", self.port],
             self.data.with_suffix(".log"),
         )
@@ -224,7 +181,6 @@ def half_written(spool: Path, folders: Sequence[str]) -> set[Path]:
 class Field:
     """A spool, a suite of small runs, and bots that work on it."""
 
-    zygote: Zygote
     folder: Path
     suite: Path
     server: str
@@ -257,7 +213,7 @@ class Field:
 
     def start(self, arguments: Sequence[object]) -> Program:
         out = self.folder / "out.txt"
-        return self.zygote.start("hepml_tasks.cli:main", arguments, out, **self.env)
+        return Program.start(CLI, arguments, out, **self.env)
 
     def finish(self) -> None:
         """Let a bot end everything that the kills have left."""

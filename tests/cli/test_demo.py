@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hepml_tasks.flows import FLOWS
-from hepml_tasks.server.process import start_server
 from hepml_tasks.spec import find_suite, find_task
+
+from ..forks import start_server
 
 RUNS = sum(
     flow.suits(find_task(entry.task).type)

@@ -14,7 +14,8 @@ import hepml_tasks as hep
 from hepml_tasks.flows import find_flow
 from hepml_tasks.openml.connection import Connection
 from hepml_tasks.openml.publication import publish_run, wait_for_evaluation
-from hepml_tasks.server.process import start_server
+
+from ..forks import start_server
 
 
 def test_a_new_metric_says_what_to_do_with_it(hepml, tmp_path):

@@ -26,8 +26,9 @@ from hepml_tasks.openml.publication import (
 )
 from hepml_tasks.openml.registration import register_dataset, register_suite, register_task
 from hepml_tasks.running.task import task_of
-from hepml_tasks.server.process import start_server
 from hepml_tasks.spec import SuiteSpec
+
+from ..forks import start_server
 
 # the client leaves files of its cache to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")

@@ -13,9 +13,10 @@ import pytest
 import requests
 
 from hepml_tasks.server.database import connect
-from hepml_tasks.server.process import ServerProcess, start_server
+from hepml_tasks.server.process import ServerProcess
 from hepml_tasks.server.security import add_user
 
+from ..forks import start_server
 from .postgresql import Cluster, running_cluster
 
 NAMESPACE = "http://openml.org/openml"

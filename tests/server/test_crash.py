@@ -25,9 +25,10 @@ import requests
 from sqlalchemy import select
 
 from hepml_tasks.server.database import Run, RunFile, StoredFile, connect
-from hepml_tasks.server.process import ServerProcess, start_server
+from hepml_tasks.server.process import ServerProcess
 from hepml_tasks.server.storage import FileStore
 
+from ..forks import start_server
 from .conftest import Backend, Wire, dataset_description, id_in, make_arff, new_backend
 from .conftest import task_description as task_xml
 from .test_official_tasks import CUSTOM, predictions_arff, run_description, splits_arff

@@ -21,11 +21,11 @@ from hepml_tasks.server import worker as worker_module
 from hepml_tasks.server.context import Services
 from hepml_tasks.server.database import Evaluation, Run, Task, connect
 from hepml_tasks.server.evaluator import Evaluator, differing, progress, rescore
-from hepml_tasks.server.process import start_server
 from hepml_tasks.server.settings import Settings
 from hepml_tasks.server.storage import FileStore
 from hepml_tasks.server.worker import Worker, WorkerDied, WorkerTooSlow
 
+from ..forks import start_server
 from .conftest import Wire, dataset_description, id_in, make_arff, task_description
 from .postgresql import Cluster
 from .test_official_tasks import CUSTOM, predictions_arff, run_description, splits_arff

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 import hepml_tasks.server
 from hepml_tasks.server.errors import MESSAGES
-from hepml_tasks.server.process import ServerProcess, start_server
+from hepml_tasks.server.process import ServerProcess
 
+from ..forks import start_server
 from .conftest import (
     NAMESPACE,
     Wire,

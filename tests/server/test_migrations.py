@@ -26,9 +26,9 @@ from hepml_tasks.errors import ServerError
 from hepml_tasks.server.database import Base, Run, StoredFile, User, connect
 from hepml_tasks.server.datasets import ECHOED, MANY
 from hepml_tasks.server.engines import address_of, make_engine
-from hepml_tasks.server.process import start_server
 from hepml_tasks.server.upgrade import head
 
+from ..forks import start_server
 from .conftest import Backend, Wire, new_backend
 
 FIRST_USER_KEY = "0123456789abcdef0123456789abcdef"

@@ -24,13 +24,14 @@ from hepml_tasks.server import addresses
 from hepml_tasks.server.addresses import is_public, refuse_private
 from hepml_tasks.server.database import connect
 from hepml_tasks.server.foreground import check_public_url, is_loopback
-from hepml_tasks.server.process import ServerProcess, start_server
+from hepml_tasks.server.process import ServerProcess
 from hepml_tasks.server.remote import fetch
 from hepml_tasks.server.security import add_user, list_users
 from hepml_tasks.server.settings import Settings
 from hepml_tasks.server.storage import open_store
 
 from ..conftest import Hepml
+from ..forks import start_server
 from .conftest import Backend, Wire, code_of, dataset_description, id_in, make_arff, new_backend
 from .test_evaluator import _publish
 

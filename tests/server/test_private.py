@@ -40,13 +40,14 @@ from hepml_tasks.running.task import as_task
 from hepml_tasks.server.app import create_app
 from hepml_tasks.server.context import Services
 from hepml_tasks.server.database import PrivateScore, Run, Submission, connect
-from hepml_tasks.server.process import ServerProcess, start_server
+from hepml_tasks.server.process import ServerProcess
 from hepml_tasks.server.settings import Settings
 from hepml_tasks.server.storage import FileStore
 from hepml_tasks.spec import EvaluationSpec, SuiteSpec, TaskSpec, find_task, from_mapping
 from hepml_tasks.spec.task import SuiteTask
 
 from ..conftest import Hepml
+from ..forks import start_server
 from .challenge import (
     ROOT,
     Challenge,

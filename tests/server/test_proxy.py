@@ -17,10 +17,11 @@ import openml
 import pytest
 import requests
 
-from hepml_tasks.server.process import ServerProcess, start_server
+from hepml_tasks.server.process import ServerProcess
 from hepml_tasks.server.settings import Settings
 
 from ..conftest import ROOT
+from ..forks import start_server
 from .conftest import Wire, code_of, pointed_at
 from .test_client_loop import frame, publish_dataset, publish_task, run_and_publish
 

@@ -20,8 +20,9 @@ import pytest
 import requests
 from defusedxml.ElementTree import fromstring
 
-from hepml_tasks.server.process import ServerProcess, start_server
+from hepml_tasks.server.process import ServerProcess
 
+from ..forks import start_server
 from .conftest import NAMESPACE, Wire, new_backend
 
 RECORDED_ADMIN = "0123456789abcdef0123456789abcdef"

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hepml_tasks.errors import DataError, ServerError
-from hepml_tasks.server.process import start_server
 from hepml_tasks.server.storage import open_store
 
+from ..forks import start_server
 from .conftest import Backend, Wire, dataset_description, id_in, make_arff, new_backend
 
 

@@ -15,8 +15,9 @@ from openml.tasks import TaskType
 from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 
-from hepml_tasks.server.process import ServerProcess, start_server
+from hepml_tasks.server.process import ServerProcess
 
+from ...forks import start_server
 from ..conftest import Backend, Wire, new_backend, pointed_at
 
 NOBODY_HAS_IT = 999_999
