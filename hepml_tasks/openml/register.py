@@ -446,6 +446,8 @@ def _register_suite(work: Registration, wanted: WantedSuite, placed: Sequence[_P
             suite_id = make_suite(connection, wanted.suite, ids, description=text)
             work.keep("suites", name, {"id": suite_id})
         work.tell(Step("add", subject, suite_id, ", ".join(p.wanted.name for p in placed)))
+        # its tasks may have runs from before: left to the next call, that one would not be idle
+        _register_study(work, wanted, suite_id, ids)
         return
     work.keep("suites", name, {"id": found.id})
     work.tell(Step("same", subject, found.id))
@@ -469,9 +471,12 @@ def _register_suite(work: Registration, wanted: WantedSuite, placed: Sequence[_P
 
 
 def _register_study(
-    work: Registration, wanted: WantedSuite, suite_id: int, task_ids: Sequence[int]
+    work: Registration, wanted: WantedSuite, suite_id: int | None, task_ids: Sequence[int]
 ) -> None:
-    """Collect the runs of this package on a suite's tasks; a study without runs is none."""
+    """Collect the runs of this package on a suite's tasks; a study without runs is none.
+
+    `suite_id` is None where a dry run would make the suite.
+    """
     connection = work.connection
     runs = sorted(
         run_id
@@ -486,7 +491,7 @@ def _register_study(
     found = find_study(connection, alias, of="run")
     if found is None:
         study_id = None
-        if not work.dry_run:
+        if suite_id is not None and not work.dry_run:
             study_id = make_study(connection, wanted.suite, alias, suite_id, runs)
             work.keep("studies", alias, {"id": study_id})
         work.tell(Step("add", subject, study_id, f"{len(runs)} runs"))

@@ -464,6 +464,27 @@ def test_the_runs_on_a_suite_become_a_study(put, suite_file, task_file, connecti
     assert set(changes(put(suite_file))) == {"same"}
 
 
+def test_a_new_suite_over_tasks_with_runs_has_its_study_from_the_first_call_on(
+    put, suite_file, task_file, before, scratch_server, client
+):
+    to = before.connection(scratch_server.apikey)
+    put(task_file, to=to)
+    task = hep.load_task(task_file)
+    spool = task_file.parent / "spool"
+    run = hep.run(find_flow("logistic").build(), task, name="logistic", spool=spool)
+    published = publish_run(to, run.folder)
+    planned = put(suite_file, to=to, dry_run=True)
+    before.asked.clear()
+    first = put(suite_file, to=to)
+    assert before.posts != []
+    assert [(s.change, s.subject) for s in planned] == [(s.change, s.subject) for s in first]
+    assert client.study.get_study(ids(first, "study")).runs == [published.run_id]
+    before.asked.clear()
+    second = put(suite_file, to=to)
+    assert set(changes(second)) == {"same"}
+    assert before.posts == []
+
+
 def test_the_stock_client_finds_all_that_was_registered(put, suite_file, client, names):
     steps = put(suite_file)
     task_id, dataset_id = ids(steps, "task"), ids(steps, "dataset")
