@@ -8,6 +8,7 @@ import inspect
 import json
 import math
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,9 @@ TRUSTED = ("sklearn", "xgboost", "lightgbm", "catboost", "hepml_tasks")
 """Packages whose estimators are rebuilt by name; a class of another must be imported already."""
 
 Description = Mapping[str, Any]
+
+# two threads of a bot describe flows: CPython 3.11's parser fails where another one comes between
+_PARSING = threading.Lock()
 
 
 def describe(estimator: Any) -> dict[str, Any]:
@@ -158,6 +162,7 @@ def _without_seeds(value: Any) -> Any:
 
 def _source_sha256(kind: type) -> str | None:
     try:
-        return hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()
+        with _PARSING:
+            return hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()
     except (OSError, TypeError):
         return None

@@ -10,7 +10,9 @@ from hepml_tasks.running.spread import fold_spread
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flow", ["hist-gradient-boosting", "xgboost"])
+@pytest.mark.parametrize(
+    "flow", [pytest.param("hist-gradient-boosting", marks=pytest.mark.campaign), "xgboost"]
+)
 def test_boosted_trees_reach_the_known_separation(
     hepml, real_mirror, real_task_file, scratch_server, tmp_path, flow
 ):

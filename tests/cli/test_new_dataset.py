@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from ..forks import run_hepml
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "new-dataset.md"
 HEPML = Path(sys.executable).parent / "hepml"
 
@@ -40,14 +42,12 @@ def test_every_command_of_the_page_on_new_datasets(real_data: Path, tmp_path: Pa
     told = {}
     try:
         for words in commands(port):
-            command = [str(HEPML), *words]
             if words[0] == "serve":
+                command = [str(HEPML), *words]
                 server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
                 wait_for(f"http://127.0.0.1:{port}/")
                 continue
-            done = subprocess.run(
-                command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-            )
+            done = run_hepml(*words, cwd=tmp_path)
             assert done.returncode == 0, (words, done.stdout, done.stderr)
             told[" ".join(words[:3])] = done.stdout
         page = requests.get(f"http://127.0.0.1:{port}/", timeout=10).text
