@@ -18,6 +18,51 @@ from hepml_tasks.metrics.scoring import LOWER, UPPER, Score, prepare, score
 
 
 @dataclass(frozen=True)
+class Effect:
+    """A number that tells what a nuisance does.
+
+    Parameters
+    ----------
+    value : float
+    uncertainty : float
+        Its statistical deviation over replicas common to all points; NaN where there is none.
+    method : str
+        How the deviation was made.
+    """
+
+    value: float
+    uncertainty: float
+    method: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the fields for JSON, as a score gives its own."""
+        told = {"value": self.value, "uncertainty": self.uncertainty}
+        plain = {name: x if math.isfinite(x) else None for name, x in told.items()}
+        return {**plain, "method": self.method}
+
+
+@dataclass(frozen=True)
+class WorstScore(Score):
+    """The worst value of a metric over those of a nuisance, and what else the nuisance does.
+
+    Parameters
+    ----------
+    spread : Effect
+        Largest minus smallest value.
+    slope : Effect
+        Of the straight line through the values, per unit of the nuisance.
+    """
+
+    spread: Effect
+    slope: Effect
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the fields for JSON, those of the effects as a mapping each."""
+        effects = {"spread": self.spread.as_dict(), "slope": self.slope.as_dict()}
+        return {**super().as_dict(), **effects}
+
+
+@dataclass(frozen=True)
 class Systematics:
     """What a nuisance does to a metric.
 
@@ -27,9 +72,9 @@ class Systematics:
         The metric at each value of the nuisance, ascending.
     worst : float
         The worst value of the metric.
-    worst_score : Score
+    worst_score : WorstScore
         The same with an uncertainty: that of the worst value over replicas common to all points,
-        each at its own worst point.
+        each at its own worst point. With the uncertainties of spread and slope, too.
     worst_at : float
         Where it is.
     spread : float
@@ -44,7 +89,7 @@ class Systematics:
 
     scores: Mapping[float, Score]
     worst: float
-    worst_score: Score
+    worst_score: WorstScore
     worst_at: float
     spread: float
     slope: float
@@ -109,18 +154,29 @@ def across_nuisance(
             raise MetricError(f"points[{value:g}]: {error}") from None
     values = np.array([s.value for s in scores.values()])
     worst = int(values.argmin() if chosen.higher_is_better else values.argmax())
-    slopes = _slopes(np.array(at), np.array(rows).T) if rows else np.empty(0)
-    usable = slopes[np.isfinite(slopes)]
+    table, told = np.array(rows), f"common poisson-bootstrap-{replicas}, seed {seed}"
+    slopes = _slopes(np.array(at), table.T) if rows else np.empty(0)
+    spreads = np.ptp(table, axis=0) if rows else np.empty(0)
+    slope = _effect(float(_slopes(np.array(at), values[np.newaxis])[0]), slopes, told)
+    spread = _effect(float(np.ptp(values)), spreads, told)
+    there = _worst_score(chosen, scores[at[worst]], table, replicas, seed)
     return Systematics(
         scores,
         float(values[worst]),
-        _worst_score(chosen, scores[at[worst]], np.array(rows), replicas, seed),
+        WorstScore(**vars(there), spread=spread, slope=slope),
         at[worst],
-        float(np.ptp(values)),
-        float(_slopes(np.array(at), values[np.newaxis])[0]),
-        float(usable.std(ddof=1)) if usable.size > 1 else float("nan"),
-        f"common poisson-bootstrap-{replicas}, seed {seed}" if usable.size > 1 else "none",
+        spread.value,
+        slope.value,
+        slope.uncertainty,
+        slope.method,
     )
+
+
+def _effect(value: float, replicas: Floats, method: str) -> Effect:
+    usable = replicas[np.isfinite(replicas)]
+    if usable.size < 2:
+        return Effect(value, math.nan, "none")
+    return Effect(value, float(usable.std(ddof=1)), method)
 
 
 def _worst_score(metric: Metric, there: Score, rows: Floats, replicas: int, seed: int) -> Score:

@@ -16,14 +16,15 @@ class Measure:
     ----------
     name, title : str
         The metric's registered name and its name for people.
-    higher_is_better : bool
+    higher_is_better : bool, optional
+        None where neither is, as of a slope.
     primary : bool
         Whether rows are ranked by it.
     """
 
     name: str
     title: str
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     primary: bool = False
 
 

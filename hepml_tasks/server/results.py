@@ -38,6 +38,9 @@ TITLE = "hepml_tasks"
 _AT = ", "
 """Between a measure and the part of the test events that it is of, or the value of a nuisance."""
 
+_EFFECTS = {"spread": False, "slope": None}
+"""What a score across a nuisance tells beside the worst value, and whether more of it is better."""
+
 _PRIVATE_PART = f"{_AT}private part"
 """Ends a measure's name where its value is of withheld labels and was revealed."""
 _LARGEST_ENVIRONMENT = 1_000_000
@@ -117,12 +120,33 @@ def _measures(names: Iterable[str], primary: str | None, nuisance: str | None) -
         base, comma, at = name.partition(_AT)
         metric = known.get(base)
         part = f"{_AT}worst over {nuisance}" if nuisance and not comma else comma + at
+        better = metric.higher_is_better if metric else True
+        effects = {_over(word, nuisance): more for word, more in _EFFECTS.items() if nuisance}
         yield Measure(
             name=name,
             title=f"{metric.title}{part}" if metric else name,
-            higher_is_better=metric.higher_is_better if metric else True,
+            higher_is_better=effects.get(at, better),
             primary=name == primary,
         )
+
+
+def _over(effect: str, nuisance: str | None) -> str:
+    return f"{effect} over {nuisance}"
+
+
+def _across(
+    merit: str,
+    nuisance: str,
+    scores: Mapping[str, Mapping[str, Any]],
+    partitions: Mapping[str, Mapping[str, Mapping[str, Any]]],
+) -> dict[str, Mapping[str, Any]]:
+    """Give the figure of merit at each value of a nuisance, its spread and its slope."""
+    told = {f"{merit}{_AT}{at}": s[merit] for at, s in partitions.items()}
+    # of a run that was scored by an earlier version there are none
+    effects = {word: scores.get(merit, {}).get(word) for word in _EFFECTS}
+    return told | {
+        f"{merit}{_AT}{_over(word, nuisance)}": effect for word, effect in effects.items() if effect
+    }
 
 
 def _ranked(runs: Sequence[RunDetail], measures: Sequence[Measure]) -> list[RunDetail]:
@@ -158,8 +182,7 @@ def _detail(session: Session, services: Services, run: Run, *, revealed: bool) -
     scores = {**found["scores"], **{f"{m}{_PRIVATE_PART}": s for m, s in private.items()}}
     spec = json.loads(session.get_one(Task, run.task_id).spec or "{}")
     if spec.get("nuisance"):
-        merit = spec["primary"]
-        scores |= {f"{merit}{_AT}{at}": s[merit] for at, s in found["partitions"].items()}
+        scores |= _across(spec["primary"], spec["nuisance"], scores, found["partitions"])
     return RunDetail(
         run_id=run.id,
         task_id=run.task_id,

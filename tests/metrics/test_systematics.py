@@ -34,6 +34,18 @@ def test_common_events_make_the_slope_more_certain_than_the_points() -> None:
     assert result.slope > 5 * result.slope_uncertainty
 
 
+def test_spread_and_slope_come_with_the_deviation_of_common_replicas() -> None:
+    points = {z: shifted(z) for z in (-1.0, 0.0, 1.0)}
+    result = across_nuisance("roc_auc", points)
+    told = result.worst_score.as_dict()
+    assert (told["spread"]["value"], told["slope"]["value"]) == (result.spread, result.slope)
+    # the values fall on a line but for the sampling: the spread is the slope over two units
+    deviations = [told[effect]["uncertainty"] for effect in ("spread", "slope")]
+    assert deviations[0] == pytest.approx(2 * deviations[1], rel=0.05)
+    without = across_nuisance("roc_auc", points, replicas=0).worst_score.as_dict()
+    assert without["slope"] == {"value": result.slope, "uncertainty": None, "method": "none"}
+
+
 def test_the_worst_of_a_loss_is_its_largest() -> None:
     y = [0, 1]
     points = {0.0: {"y_true": y, "y_score": [0.1, 0.9]}, 1.0: {"y_true": y, "y_score": [0.4, 0.6]}}
