@@ -174,6 +174,23 @@ def rejection(efficiency: float) -> Callable[[], str]:
     return draw
 
 
+def efficiency(background: float) -> Callable[[], str]:
+    """Give what draws the signal efficiency over log10 of the background's, with the point."""
+
+    def draw() -> str:
+        points = [(math.log10(b), s) for b, s in _roc() if b > 1e-3]
+        mark = 1 - _SIGNAL.cdf(_BACKGROUND.inv_cdf(1 - background))
+        return chart(
+            [Line(points)],
+            x=(-3, 0),
+            y=(0, 1),
+            labels=("log10 of the background efficiency", "signal efficiency"),
+            marks=[(math.log10(background), mark)],
+        )
+
+    return draw
+
+
 def _sic_points() -> list[tuple[float, float]]:
     return [(s, s / math.sqrt(b)) for b, s in _roc() if b > 1e-3 and s < 1]
 
@@ -339,6 +356,26 @@ PICTURES: dict[str, tuple[Callable[[], str], str]] = {
     "area_under_roc_curve": (roc, "A ROC curve with the area below it shaded"),
     "background_rejection_30": (rejection(0.3), "Rejection over signal efficiency, dot at 0.3"),
     "background_rejection_50": (rejection(0.5), "Rejection over signal efficiency, dot at 0.5"),
+    "efficiency_at_background_1": (
+        efficiency(0.01),
+        "Signal efficiency over background efficiency, dot at 0.01",
+    ),
+    "efficiency_at_background_2": (
+        efficiency(0.02),
+        "Signal efficiency over background efficiency, dot at 0.02",
+    ),
+    "efficiency_at_background_5": (
+        efficiency(0.05),
+        "Signal efficiency over background efficiency, dot at 0.05",
+    ),
+    "efficiency_at_background_10": (
+        efficiency(0.1),
+        "Signal efficiency over background efficiency, dot at 0.1",
+    ),
+    "efficiency_at_background_20": (
+        efficiency(0.2),
+        "Signal efficiency over background efficiency, dot at 0.2",
+    ),
     "sic": (sic, "Significance improvement over signal efficiency, dot at 0.3"),
     "sic_maximum": (sic_maximum, "Significance improvement, a dot on its maximum"),
     "truncated_auc": (truncated, "A ROC curve cut into five bands of signal efficiency"),

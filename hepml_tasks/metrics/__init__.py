@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hepml_tasks.metrics.comparison import (
         tied_groups as tied_groups,
     )
+    from hepml_tasks.metrics.fixed_background import (
+        efficiency_at_background as efficiency_at_background,
+    )
     from hepml_tasks.metrics.flavour import (
         agreement_ks as agreement_ks,
     )
@@ -156,6 +159,7 @@ if TYPE_CHECKING:
 # importing the package must stay cheap, so a name is fetched from its module when it is used
 _MODULES = {
     "comparison": ("Comparison", "Ties", "compare", "tied_groups"),
+    "fixed_background": ("efficiency_at_background",),
     "flavour": ("agreement_ks", "correlation_cvm", "truncated_auc"),
     "generation": ("frechet_physics_distance", "kernel_physics_distance", "wasserstein"),
     "improvement": ("sic", "sic_maximum"),
