@@ -8,12 +8,16 @@ inverting them, one word a value: no rejection, hence no draw that depends on an
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Block = TypeVar("Block")
 
 
 @dataclass(frozen=True)
@@ -89,3 +93,20 @@ class Stream:
         low = math.atan((resonance.low - resonance.mass) / half)
         high = math.atan((resonance.high - resonance.mass) / half)
         return resonance.mass + half * np.tan(self.uniform(low, high))
+
+
+def in_order(make: Callable[[int], Block], workers: int) -> Iterator[Block]:
+    """Make blocks 0, 1, 2 … without end, several at a time.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the block of a number, whatever was made before.
+    workers : int
+        Threads; what comes out doesn't depend on it.
+    """
+    first = 0
+    with ThreadPoolExecutor(workers) as pool:
+        while True:
+            yield from pool.map(make, range(first, first + workers))
+            first += workers

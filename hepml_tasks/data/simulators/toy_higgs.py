@@ -47,8 +47,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepml_tasks.data.kinematics import UNDEFINED
-from hepml_tasks.data.simulators.stream import Resonance, Stream
+from hepml_tasks.data.simulators.stream import Resonance, Stream, in_order
 from hepml_tasks.data.simulators.toy_higgs_events import (
     BLOCK,
     FEATURES,
@@ -290,7 +289,8 @@ def _take(
     """Take the first ``count`` events of a process, block by block."""
     parts = []
     missing = count
-    for block, columns in enumerate(_blocks(process, seed, detector, workers)):
+    made = in_order(lambda block: _block(process, block, seed, detector), workers)
+    for block, columns in enumerate(made):
         found = len(columns["PRI_tau_pt"])
         parts.append({name: values[:missing] for name, values in columns.items()})
         missing -= min(found, missing)
@@ -302,15 +302,3 @@ def _take(
                 f"{process.name} passes the selection; lower tau_pt_min ({detector.tau_pt_min:g})"
             )
     return parts
-
-
-def _blocks(
-    process: Process, seed: int, detector: Detector, workers: int
-) -> Iterator[dict[str, NDArray[Any]]]:
-    """Make blocks 0, 1, 2 … without end, ``workers`` at a time."""
-    first = 0
-    with ThreadPoolExecutor(workers) as pool:
-        while True:
-            wave = range(first, first + workers)
-            yield from pool.map(lambda block: _block(process, block, seed, detector), wave)
-            first += workers

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepml_tasks.data.kinematics import UNDEFINED
-from hepml_tasks.data.simulators.stream import Resonance
+from hepml_tasks.data.simulators.stream import Resonance, in_order
 from hepml_tasks.data.simulators.toy_higgs import FIRST_EVENT, METADATA_KEY
 from hepml_tasks.data.simulators.toy_higgs_events import FEATURES, PROCESSES, Detector, made_block
 from hepml_tasks.errors import DataError
@@ -47,6 +47,7 @@ def simulate_toy_mass(
     seed: int = 20140512,
     tau_resolution: float = Detector.tau_resolution,
     met_resolution: float = Detector.met_resolution,
+    workers: int = 1,
 ) -> pa.Table:
     """Make a table of toy tau pairs; see the module for how unrealistic it is.
 
@@ -58,6 +59,8 @@ def simulate_toy_mass(
         At least 0. The same seed and parameters give the same table.
     tau_resolution, met_resolution : float
         See :class:`~hepml_tasks.data.simulators.toy_higgs_events.Detector`.
+    workers : int
+        Threads; the table doesn't depend on it.
 
     Returns
     -------
@@ -77,17 +80,17 @@ def simulate_toy_mass(
     """
     import pyarrow as pa
 
-    for name, value, low in (("events", events, 1), ("seed", seed, 0)):
+    for name, value, low in (("events", events, 1), ("seed", seed, 0), ("workers", workers, 1)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
             raise DataError(f"toy-higgs-mass: {name} is {value!r}; give a whole number from {low}")
     detector = Detector(tau_resolution=tau_resolution, met_resolution=met_resolution)
     parts: list[dict[str, NDArray[Any]]] = []
-    found = block = 0
-    while found < events:
-        columns, mass = made_block(_PAIR, (_EVENTS, block), seed, detector)
-        assert mass is not None  # noqa: S101 - the process has a pair
-        parts.append({**columns, TARGET: np.round(mass, 3)})
-        found, block = found + len(mass), block + 1
+    found = 0
+    for part in in_order(lambda block: mass_block(block, seed, detector), workers):
+        parts.append(part)
+        found += len(part[TARGET])
+        if found >= events:
+            break
     arrays: dict[str, Any] = {"EventId": FIRST_EVENT + np.arange(events, dtype=np.int64)}
     for name in (*FEATURES, TARGET):
         arrays[name] = np.concatenate([part[name] for part in parts])[:events]
@@ -103,3 +106,23 @@ def simulate_toy_mass(
     return pa.table(arrays).replace_schema_metadata(
         {METADATA_KEY: json.dumps(described, sort_keys=True)}
     )
+
+
+def mass_block(block: int, seed: int, detector: Detector) -> dict[str, NDArray[Any]]:
+    """Make the events of one block: the unit of work.
+
+    Parameters
+    ----------
+    block : int
+        Number of the block, from 0.
+    seed : int
+    detector : Detector
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        The columns of :func:`simulate_toy_mass` but the number of the event.
+    """
+    columns, mass = made_block(_PAIR, (_EVENTS, block), seed, detector)
+    assert mass is not None  # noqa: S101 - the process has a pair
+    return {**columns, TARGET: np.round(mass, 3)}
