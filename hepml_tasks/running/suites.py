@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import JsonValue
 
-from hepml_tasks.errors import SpecError
 from hepml_tasks.running.task import Task, as_task, with_events
-from hepml_tasks.spec import DerivedSpec, SuiteSpec, TaskSpec, find_task
+from hepml_tasks.spec import DatasetSpec, DerivedSpec, SuiteSpec, TaskSpec, find_task
 
 
 def suite_tasks(suite: SuiteSpec, *, events: int | None = None) -> list[Task]:
@@ -40,42 +40,55 @@ def capped(spec: TaskSpec, events: int | None) -> TaskSpec:
     events : int, optional
         Those of a simulated dataset are simulated, those of any other are a part of it that has
         the same share of each class and of each part of an official split: always the same part.
-        None for all events.
+        Where an event has several rows, all of them are taken or none. None for all events.
 
     Returns
     -------
     TaskSpec
         The spec itself where it has no more events than that.
-
-    Raises
-    ------
-    SpecError
-        For published data whose events have several rows.
     """
-    simulator = spec.dataset.simulator
+    dataset = spec.dataset
     # a row of a simulated dataset may be a hit, of which an event has many
-    rows = spec.dataset.rows if simulator is None else simulator.events
+    simulator = dataset.root.simulator if spec.kind.grouped else dataset.simulator
+    rows = dataset.rows if simulator is None else simulator.events
     if events is None or (rows is not None and rows <= events):
         return spec
-    if spec.dataset.simulator is not None:
+    if simulator is not None:
         return with_events(spec, events)
-    if spec.kind.grouped:
-        raise SpecError(
-            f"task {spec.name} has events of several rows, of which no part can be taken: leave"
-            " `events` out of its suite"
-        )
-    by: list[JsonValue] = [c for c in (_classes(spec), spec.roles.split) if c is not None]
-    parameters: dict[str, JsonValue] = {"events": events, "by": by}
-    derived = DerivedSpec(source=spec.dataset, function="sample", seed=0, parameters=parameters)
-    name = f"{spec.name}-{events}"
-    dataset = replace(
-        spec.dataset,
-        name=f"{spec.dataset.name}-{events}",
-        description=f"{events} events chosen by hepml_tasks. {spec.dataset.description}",
-        derived=derived,
+    by = [c for c in (_classes(spec), spec.roles.split) if c is not None]
+    if dataset.derived is not None and dataset.derived.nuisance is not None:
+        # the same events at all values: those of the source, of which each is a row
+        source = _part(dataset.derived.source, events, by)
+        derived = replace(dataset.derived, source=source, checksum=None)
+        part = replace(_part(dataset, events, by), derived=derived, rows=None)
+    else:
+        part = _part(dataset, events, by, group=spec.roles.group)
+    return replace(
+        spec,
+        name=f"{spec.name}-{events}",
+        title=f"{spec.title}, {events} events",
+        dataset=part,
+        # published scores are those of all events
+        references=(),
+    )
+
+
+def _part(
+    dataset: DatasetSpec, events: int, by: Sequence[str], *, group: str | None = None
+) -> DatasetSpec:
+    """Return the spec of a part of a dataset."""
+    parameters: dict[str, JsonValue] = {"events": events, "by": list(by)}
+    if group is not None:
+        parameters["group"] = group
+    counted = dataset.rows is not None and group is None
+    return replace(
+        dataset,
+        name=f"{dataset.name}-{events}",
+        description=f"{events} events chosen by hepml_tasks. {dataset.description}",
+        derived=DerivedSpec(source=dataset, function="sample", seed=0, parameters=parameters),
         files=(),
         simulator=None,
-        rows=None if rows is None else events,
+        rows=events if counted else None,
         # what is known of the whole isn't so of a part
         doi=None,
         content=None,
@@ -84,14 +97,6 @@ def capped(spec: TaskSpec, events: int | None) -> TaskSpec:
         parts=None,
         arff=None,
         openml=None,
-    )
-    return replace(
-        spec,
-        name=name,
-        title=f"{spec.title}, {events} events",
-        dataset=dataset,
-        # published scores are those of all events
-        references=(),
     )
 
 

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from hepml_tasks.data.checksum import table_sha256
+from hepml_tasks.data.simulators import simulate
 from hepml_tasks.data.table import load_table
-from hepml_tasks.errors import SpecError
 from hepml_tasks.running.suites import capped, suite_tasks
 from hepml_tasks.running.task import as_task
 from hepml_tasks.spec import (
+    FileSpec,
     TaskSpec,
     find_suite,
     find_task,
@@ -72,9 +74,43 @@ def test_all_of_hep_2026_that_openml_carries_is_in_its_suite_there():
     assert {(e.task, e.split) for e in find_suite("hep-2026-openml").tasks} == carried
 
 
-def test_events_of_several_rows_are_not_torn_apart():
-    with pytest.raises(SpecError, match="leave `events` out of its suite"):
-        capped(find_task("trackml"), 1000)
+def test_events_of_several_rows_are_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hits = simulate("toy-tracks", events=120, seed=1, particles=20)
+    parquet.write_table(hits, tmp_path / "hits.parquet")
+    monkeypatch.setenv("HEPML_MIRRORS", str(tmp_path))
+    spec = find_task("toy-tracks")
+    files = (FileSpec(name="hits.parquet", checksum="unknown"),)
+    changes = {"simulator": None, "files": files, "rows": hits.num_rows, "content": None}
+    spec = replace(spec, dataset=replace(spec.dataset, **changes))
+    part = as_task(capped(spec, 100)).events
+    kept = set(part.table["event"].to_pylist())
+    assert len(kept) == 100
+    assert part.table.equals(hits.filter(np.isin(hits["event"], list(kept))))
+    assert capped(spec, hits.num_rows) == spec
+
+
+def test_the_real_tracking_event_stays_whole(real_data: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEPML_MIRRORS", str(real_data / "trackml"))
+    assert len(as_task(capped(find_task("trackml"), 1000)).events) == 5527
+
+
+def test_events_at_several_values_of_a_nuisance_are_the_same_ones(whole: TaskSpec):
+    spec = find_task("higgsml-tes")
+    derived = replace(spec.dataset.derived, source=whole.dataset, checksum=None)
+    (split,) = (s for s in whole.splits if s.name == "holdout")
+    dataset = replace(spec.dataset, derived=derived, rows=None)
+    spec = replace(spec, dataset=dataset, splits=(split,), class_sums=None)
+    task = as_task(capped(spec, 500))
+    events = task.events.table
+    values = [0.9, 0.95, 1.0, 1.05, 1.1]
+    ids = [events.filter(np.isclose(events["tes"], v))["EventId"].to_pylist() for v in values]
+    assert 300 < len(ids[0]) <= 500
+    assert all(i == ids[0] for i in ids)
+    # what trains stays on its side, and only at the values that may
+    (rows,) = task.splits
+    group = task.events.group
+    assert not set(group[rows.train]) & set(group[rows.test])
+    assert capped(find_task("toy-higgs-tes"), 500).dataset.root.simulator.events == 500
 
 
 @pytest.mark.parametrize("name", [n for n in task_names() if n.startswith("toy-")])

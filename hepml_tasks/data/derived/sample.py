@@ -18,7 +18,14 @@ VERSION = "1"
 """Version of the choice: changes whenever the same arguments give another table."""
 
 
-def sample(table: pa.Table, *, seed: int, events: int, by: Sequence[str] = ()) -> pa.Table:
+def sample(
+    table: pa.Table,
+    *,
+    seed: int,
+    events: int,
+    by: Sequence[str] = (),
+    group: str | None = None,
+) -> pa.Table:
     """Choose events of a table, and keep their order.
 
     Parameters
@@ -30,19 +37,40 @@ def sample(table: pa.Table, *, seed: int, events: int, by: Sequence[str] = ()) -
     by : sequence of str
         Columns whose combinations of values keep their shares, such as the class and the part of
         an official split, each to the nearest event and with one event at least.
+    group : str, optional
+        The column that says which rows are one event; each row is one without.
 
     Raises
     ------
     ColumnError
         If the table lacks one of these columns.
     DataError
-        If there are more combinations than events, or `events` is no number above 0.
+        If there are more combinations than events, `events` is no number above 0, or the rows of
+        an event are of several combinations.
     """
     if isinstance(events, bool) or not isinstance(events, int) or events < 1:
         raise DataError(f"sample: events is {events!r}; give a whole number above 0")
     if events >= table.num_rows:
         return table
     strata = _strata(table, by)
+    if group is None:
+        return table.take(_chosen(strata, seed, events, by))
+    event = _strata(table, [group])
+    first = np.unique(event, return_index=True)[1]
+    if (torn := np.flatnonzero(strata != strata[first][event])).size:
+        raise DataError(
+            f"sample: row {torn[0]} is of another combination of {', '.join(by)} than others of"
+            f" its {group}, which can't be torn apart; name columns that are equal in all of them"
+        )
+    if events >= len(first):
+        return table
+    return table.filter(np.isin(event, _chosen(strata[first], seed, events, by)))
+
+
+def _chosen(
+    strata: NDArray[np.int64], seed: int, events: int, by: Sequence[str]
+) -> NDArray[np.int64]:
+    """Choose events from their strata, and return their numbers in ascending order."""
     counts = np.bincount(strata)
     if len(counts) > events:
         raise DataError(
@@ -51,10 +79,10 @@ def sample(table: pa.Table, *, seed: int, events: int, by: Sequence[str] = ()) -
         )
     shares = _shares(counts, events)
     # the events of a stratum in a random order, of which the first ones are chosen
-    order = np.lexsort((Stream(seed, (), table.num_rows).uniform(), strata))
+    order = np.lexsort((Stream(seed, (), len(strata)).uniform(), strata))
     begins = np.cumsum(counts) - counts
     chosen = [order[b : b + n] for b, n in zip(begins, shares, strict=True)]
-    return table.take(np.sort(np.concatenate(chosen)))
+    return np.sort(np.concatenate(chosen))
 
 
 def _strata(table: pa.Table, by: Sequence[str]) -> NDArray[np.int64]:

@@ -45,11 +45,28 @@ def test_classes_are_numbered_by_value_and_not_by_the_order_of_rows():
     assert counts["y"].to_pylist().count("1") == 3
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 9), min_size=4, max_size=60), st.integers(2, 60), st.integers(0, 9))
+def test_the_rows_of_an_event_are_all_taken_or_none(sizes, events, seed):
+    event = np.repeat(np.arange(len(sizes)) * 7, sizes)
+    # interleaved, as where the same events stand at several values below each other
+    event = np.random.default_rng(seed).permutation(event)
+    whole = pa.table({"id": np.arange(len(event)), "event": event, "y": event % 2})
+    part = derive("sample", whole, seed=seed, events=events, by=["y"], group="event")
+    kept = sorted(set(part["event"].to_pylist()))
+    assert len(kept) == min(events, len(sizes))
+    assert part.equals(whole.filter(np.isin(event, kept)))
+    odd = sum(e % 2 for e in kept)
+    assert abs(odd - (len(sizes) // 2) * len(kept) / len(sizes)) <= 2
+
+
 @pytest.mark.parametrize(
     ("parameters", "error", "told"),
     [
         ({"events": 0}, DataError, "events is 0"),
         ({"events": 2, "by": ["id"]}, DataError, "too few for 100 combinations of id"),
+        ({"events": 10, "group": "event"}, ColumnError, "no column 'event'"),
+        ({"events": 1, "by": ["id"], "group": "y"}, DataError, "row 2 is of another combination"),
         ({"events": 10, "by": ["Y"]}, ColumnError, "no column 'Y'; did you mean 'y'"),
     ],
 )
