@@ -40,6 +40,16 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
+def test_the_page_of_the_architecture_names_every_layer_and_no_module_that_is_gone() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    package = ROOT / "hepml_tasks"
+    named = set(re.findall(r"`(\w+(?:/\w+)+\.py)`", text))
+    assert len(named) > 20
+    assert {n for n in named if not (package / n).is_file() and not (ROOT / n).is_file()} == set()
+    layers = {p.name for p in package.iterdir() if p.is_dir() and (p / "__init__.py").is_file()}
+    assert {n for n in layers if f"`{n}/`" not in text} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
     text = FENCE.sub("", page.read_text("utf-8"))
