@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClusterMixin
+
+from hepml_tasks.flows.tracking import TrackFinder
 
 
-class AzimuthClusters(ClusterMixin, BaseEstimator):  # type: ignore[misc] # untyped bases
+class AzimuthClusters(TrackFinder):
     """Takes hits in a cell of azimuth and cot(theta) for a track, as if tracks were straight.
 
     Parameters
@@ -24,19 +25,8 @@ class AzimuthClusters(ClusterMixin, BaseEstimator):  # type: ignore[misc] # unty
         self.azimuths = azimuths
         self.width = width
 
-    def fit(self, X: Any, y: Any = None) -> AzimuthClusters:
-        """Learn nothing."""
-        del X, y
-        return self
-
     def predict(self, X: Any) -> npt.NDArray[np.int64]:
-        """Return a track id for each hit of one collision event.
-
-        Parameters
-        ----------
-        X : DataFrame of shape (n_hits, n_features)
-            With x, y and z in mm.
-        """
+        """Return a track id for each hit of one collision event."""
         x, y, z = (X[c].to_numpy() for c in ("x", "y", "z"))
         azimuth = np.floor((np.arctan2(y, x) / (2 * np.pi) + 0.5) * self.azimuths)
         slope = np.floor(np.arcsinh(z / np.hypot(x, y)) / self.width)

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import DBSCAN
 
 from hepml_tasks.flows.helix import Floats, Hits, Ints, hits_of
+from hepml_tasks.flows.tracking import TrackFinder
 
 
-class HelixClusters(ClusterMixin, BaseEstimator):  # type: ignore[misc] # untyped bases
+class HelixClusters(TrackFinder):
     """For each of several curvatures and vertices, hits that would start in the same direction.
 
     A hit, a curvature and a vertex on the beam give a direction at the beam and a slope along it:
@@ -57,19 +57,8 @@ class HelixClusters(ClusterMixin, BaseEstimator):  # type: ignore[misc] # untype
         self.fewest = fewest
         self.most = most
 
-    def fit(self, X: Any, y: Any = None) -> HelixClusters:
-        """Learn nothing."""
-        del X, y
-        return self
-
     def predict(self, X: Any) -> npt.NDArray[np.int64]:
-        """Return a track id for each hit of one collision event.
-
-        Parameters
-        ----------
-        X : DataFrame of shape (n_hits, n_features)
-            With x, y and z in mm, volume_id and layer_id.
-        """
+        """Return a track id for each hit of one collision event."""
         hits = hits_of(X)
         n = len(hits.x)
         # at first each hit is a cluster of its own

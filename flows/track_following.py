@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClusterMixin
 
 from hepml_tasks.flows.helix import (
     Arc,
@@ -22,6 +21,7 @@ from hepml_tasks.flows.helix import (
     through,
     wrapped,
 )
+from hepml_tasks.flows.tracking import TrackFinder
 
 _MOST = 24  # hits of a candidate
 _NEAR = 3  # hits that it may have on a surface
@@ -30,7 +30,7 @@ _APART = 8.0  # mm between hits from which a direction is taken
 _EDGE = 10.0  # mm by which a module may be off its surface
 
 
-class TrackFollower(ClusterMixin, BaseEstimator):  # type: ignore[misc] # untyped bases
+class TrackFollower(TrackFinder):
     """Pairs of inner hits that point to the beam, extended hit by hit, the best kept.
 
     A pair and the beam make a helix. From its last hit a candidate goes on to the surface that it
@@ -71,19 +71,8 @@ class TrackFollower(ClusterMixin, BaseEstimator):  # type: ignore[misc] # untype
         self.holes = holes
         self.fewest = fewest
 
-    def fit(self, X: Any, y: Any = None) -> TrackFollower:
-        """Learn nothing."""
-        del X, y
-        return self
-
     def predict(self, X: Any) -> npt.NDArray[np.int64]:
-        """Return a track id for each hit of one collision event.
-
-        Parameters
-        ----------
-        X : DataFrame of shape (n_hits, n_features)
-            With x, y and z in mm, volume_id and layer_id.
-        """
+        """Return a track id for each hit of one collision event."""
         hits = hits_of(X)
         if not len(hits.x):
             return np.empty(0, dtype=np.int64)

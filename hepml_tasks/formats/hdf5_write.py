@@ -19,7 +19,7 @@ from hepml_tasks.formats.marks import mark_name, needs_mark, numbers, shape_of
 from hepml_tasks.formats.notes import note_of
 from hepml_tasks.formats.plain import check_names, is_list, plain_type
 from hepml_tasks.formats.spool import longest_texts, rereadable
-from hepml_tasks.formats.stream import TableStream, grouped, rows_at_once
+from hepml_tasks.formats.stream import TableStream, columns_of, grouped, rows_at_once
 
 NOTE = "hepml"
 _CHUNK_BYTES = 16_000_000
@@ -67,10 +67,7 @@ def _write(file: Any, stream: TableStream, types: Mapping[str, Any]) -> None:
         _make(file, field.name, types[field.name], shape_of(field), chunk)
     rows = 0
     for table in grouped(stream, _CHUNK_BYTES):
-        for field, chunks in zip(table.schema, table.columns, strict=True):
-            column = chunks.combine_chunks()
-            if isinstance(column, pa.ChunkedArray):
-                column = pa.concat_arrays(column.chunks)
+        for field, column in columns_of(table):
             if column.null_count and needs_mark(field.type) and not pa.types.is_null(field.type):
                 if field.name not in marks:
                     marks[field.name] = mark_name(field.name, [*schema.names, *marks.values()])

@@ -32,7 +32,7 @@ from hepml_tasks.formats.notes import as_written, note_of, read_note, restored
 from hepml_tasks.formats.plain import check_names, is_list, plain_type
 from hepml_tasks.formats.selection import columns_needed
 from hepml_tasks.formats.spool import rereadable
-from hepml_tasks.formats.stream import SHAPE, TableStream, grouped, rows_at_once
+from hepml_tasks.formats.stream import SHAPE, TableStream, columns_of, grouped, rows_at_once
 from hepml_tasks.spec import TableSpec
 
 TREE = "events"
@@ -295,10 +295,7 @@ def _numpy_type(kind: pa.DataType) -> np.dtype[Any]:
 
 def _branch_values(table: pa.Table, marks: dict[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for field, chunks in zip(table.schema, table.columns, strict=True):
-        column = chunks.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = pa.concat_arrays(column.chunks) if column.num_chunks else column.chunk(0)
+    for field, column in columns_of(table):
         if field.name in marks:
             values[marks[field.name]] = column.is_null().to_numpy(zero_copy_only=False)
         if is_list(field.type):
@@ -308,11 +305,11 @@ def _branch_values(table: pa.Table, marks: dict[str, str]) -> dict[str, Any]:
             )
             continue
         kind = plain_type(field, "ROOT")
-        column = column.cast(kind)
+        written = column.cast(kind)
         if pa.types.is_string(kind):
-            values[field.name] = _texts(pc.fill_null(column, ""))
+            values[field.name] = _texts(pc.fill_null(written, ""))
         else:
-            values[field.name] = numbers(column, field, "ROOT").astype(
+            values[field.name] = numbers(written, field, "ROOT").astype(
                 _numpy_type(kind), copy=False
             )
     return values

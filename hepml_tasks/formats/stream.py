@@ -53,6 +53,16 @@ def table_of(stream: TableStream) -> pa.Table:
     return pa.Table.from_batches(list(stream.batches), schema=stream.schema)
 
 
+def columns_of(table: pa.Table) -> Iterator[tuple[pa.Field, pa.Array]]:
+    """Give the columns of a table, each as one array."""
+    for field_, chunks in zip(table.schema, table.columns, strict=True):
+        column = chunks.combine_chunks()
+        # of some types and versions it stays in chunks
+        if isinstance(column, pa.ChunkedArray):
+            column = pa.concat_arrays(column.chunks)
+        yield field_, column
+
+
 def grouped(stream: TableStream, size: int) -> Iterator[pa.Table]:
     """Put batches together until they have some number of bytes.
 

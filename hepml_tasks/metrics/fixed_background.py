@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hepml_tasks.metrics.arrays import Floats, class_weights, fraction, labels
 from hepml_tasks.metrics.ranking import class_totals, rank
-from hepml_tasks.metrics.registry import register
+from hepml_tasks.metrics.registry import F, register
 from hepml_tasks.metrics.resampling import Plan
 
 
@@ -61,51 +63,23 @@ _SOURCE = (
 )
 
 
-@register(
-    name="efficiency_at_background_1",
-    title="Signal efficiency at 1 % background efficiency",
-    needs="score",
-    source=_SOURCE,
-    range=(0.0, 1.0),
-    options={"background_efficiency": 0.01},
-    plan=plan_efficiency,
-)
-@register(
-    name="efficiency_at_background_2",
-    title="Signal efficiency at 2 % background efficiency",
-    needs="score",
-    source=_SOURCE,
-    range=(0.0, 1.0),
-    options={"background_efficiency": 0.02},
-    plan=plan_efficiency,
-)
-@register(
-    name="efficiency_at_background_5",
-    title="Signal efficiency at 5 % background efficiency",
-    needs="score",
-    source=_SOURCE,
-    range=(0.0, 1.0),
-    options={"background_efficiency": 0.05},
-    plan=plan_efficiency,
-)
-@register(
-    name="efficiency_at_background_10",
-    title="Signal efficiency at 10 % background efficiency",
-    needs="score",
-    source=_SOURCE,
-    range=(0.0, 1.0),
-    options={"background_efficiency": 0.1},
-    plan=plan_efficiency,
-)
-@register(
-    name="efficiency_at_background_20",
-    title="Signal efficiency at 20 % background efficiency",
-    needs="score",
-    source=_SOURCE,
-    range=(0.0, 1.0),
-    options={"background_efficiency": 0.2},
-    plan=plan_efficiency,
-)
+def _at(percent: int) -> Callable[[F], F]:
+    return register(
+        name=f"efficiency_at_background_{percent}",
+        title=f"Signal efficiency at {percent} % background efficiency",
+        needs="score",
+        source=_SOURCE,
+        range=(0.0, 1.0),
+        options={"background_efficiency": percent / 100},
+        plan=plan_efficiency,
+    )
+
+
+@_at(1)
+@_at(2)
+@_at(5)
+@_at(10)
+@_at(20)
 def efficiency_at_background(
     y_true: ArrayLike,
     y_score: ArrayLike,
