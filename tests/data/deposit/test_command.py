@@ -67,7 +67,7 @@ def test_a_rehearsal_writes_and_sends_nothing(deposit, server, tmp_path):
 
 
 def test_publishing_without_a_terminal_needs_yes(deposit, server, tmp_path):
-    done = deposit("--publish", stdin=subprocess.DEVNULL)
+    done = deposit("--publish")
     assert done.returncode == 2
     assert "there is no terminal to ask: say --yes too" in done.stderr
     assert not (tmp_path / "out").exists()
