@@ -194,7 +194,7 @@ def run(
                         seed=seed,
                         spool=spool,
                         n_jobs=n_jobs,
-                        engine=None if cluster is None else cluster.engine,
+                        engine=None if cluster is None else cluster.engine(),
                         on_fold=on_fold,
                     )
                 score_run(folder, task)

@@ -15,11 +15,12 @@ from hepml_tasks.bot.claims import Claims
 from hepml_tasks.bot.log import Log
 from hepml_tasks.bot.plan import Job
 from hepml_tasks.bot.stopping import Stop, asked_after, asked_by_signals
-from hepml_tasks.errors import HepmlError, OutputError, ServerError
+from hepml_tasks.errors import FarmError, HepmlError, OutputError, ServerError
 from hepml_tasks.evaluation.runs import score_run
 from hepml_tasks.openml.connection import Connection
 from hepml_tasks.openml.details import key_of
 from hepml_tasks.openml.publication import publish_run, runs_on
+from hepml_tasks.running.cluster import Cluster
 from hepml_tasks.running.folder import RunFolder
 from hepml_tasks.running.isolation import FlowFailedError, Isolation, StoppedError, Watch
 from hepml_tasks.running.run import FoldDone, execute
@@ -97,6 +98,7 @@ class _Bot:
     connection: Connection | None
     claims: Claims
     isolation: Isolation
+    cluster: Cluster | None
     stop: Stop
     log: Log
     on_fold: OnFold
@@ -153,7 +155,7 @@ class _Bot:
         except TimeoutError:
             self.log.tell("held", **job.about)
             return "held"
-        except OutputError:
+        except (FarmError, OutputError):
             raise
         except HepmlError as error:
             if isinstance(error, FlowFailedError):
@@ -193,7 +195,7 @@ class _Bot:
             job.build(),
             seed=job.seed,
             spool=self.spool,
-            engine=self.isolation.engine(watch),
+            engine=(self.cluster or self.isolation).engine(watch),
             on_fold=done,
         )
         self.isolation.call(_score, (folder, job.task), Watch(self.stop.event))
@@ -226,6 +228,7 @@ def work(
     spool: Path,
     connection: Connection | None = None,
     limits: Limits | None = None,
+    cluster: Cluster | None = None,
     retry_failed: bool = False,
     wait: bool = False,
     on_fold: OnFold = lambda _job: lambda _done, _all: None,
@@ -241,6 +244,9 @@ def work(
     connection : Connection, optional
         Where finished runs are published; without one they stay in the spool.
     limits : Limits, optional
+    cluster : Cluster, optional
+        Its workers fit the folds, instead of processes of this machine. Of the limits only
+        `max_seconds` counts for them then: their resources are the cluster's.
     retry_failed : bool
         Also do runs that failed before.
     wait : bool
@@ -256,6 +262,8 @@ def work(
     ------
     OutputError
         If the spool can't be written.
+    FarmError
+        If the cluster is gone.
     """
     limits, log = limits or Limits(), log or Log()
     stop = Stop(lambda reason: log.tell("stopping", reason=reason))
@@ -272,6 +280,7 @@ def work(
             connection,
             claims,
             isolation,
+            cluster,
             stop,
             log,
             on_fold,
@@ -291,9 +300,9 @@ def work(
 
 
 def _round(bot: _Bot) -> None:
+    at_once = bot.isolation.processes if bot.cluster is None else bot.cluster.workers
     threads = [
-        threading.Thread(target=bot.work, daemon=True)
-        for _ in range(min(bot.isolation.processes, len(bot.jobs)))
+        threading.Thread(target=bot.work, daemon=True) for _ in range(min(at_once, len(bot.jobs)))
     ]
     for thread in threads:
         thread.start()

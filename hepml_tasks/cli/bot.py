@@ -138,6 +138,9 @@ def _told(job: Job) -> dict[str, Any]:
     help="Memory for the bot and all its processes, such as 4G; what the batch system grants, or"
     " the machine has, by default.",
 )
+@options.dask
+@options.farm
+@options.workers
 @click.option("--retry-failed", is_flag=True, help="Also do runs that failed before.")
 @click.option(
     "--wait", is_flag=True, help="Wait for runs that other bots have, and take over a dead one's."
@@ -154,6 +157,9 @@ def run(
     max_time: float | None,
     max_run_time: float | None,
     max_memory: int | None,
+    dask: str | None,
+    farm: str | None,
+    workers: int,
     retry_failed: bool,
     wait: bool,
     log_file: Path | None,
@@ -166,6 +172,9 @@ def run(
     in its run folder, and stops no other. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 end the bot within
     ten seconds; finished folds are kept, and the same command goes on.
 
+    With --dask or --farm the folds of all runs are fitted by the workers of a Dask cluster, whose
+    cores and memory are its own: --n-jobs, --max-memory and --max-run-time don't go with it.
+
     \b
     Exit codes:
       0  done: every run is finished, and published if a server is named
@@ -176,20 +185,26 @@ def run(
          them again
 
     Example: hepml bot run --suite hep-toy --flows all --server http://127.0.0.1:8080 --max-time 1h
+
+    Example: hepml bot run --suite hep-toy --farm slurm --workers 20
     """  # noqa: D301 - click's mark for lines that it leaves alone
     from hepml_tasks.bot.worker import Limits, work
 
+    if dask is not None or farm is not None:
+        _refuse_limits(n_jobs=n_jobs, max_memory=max_memory, max_run_time=max_run_time)
     jobs, spool, connection = planned(**selection)
-    outcome = work(
-        jobs,
-        spool=spool,
-        connection=connection,
-        limits=Limits(n_jobs, max_memory, max_time, max_run_time),
-        retry_failed=retry_failed,
-        wait=wait,
-        on_fold=lambda job: options.fold_bar(job.name),
-        log=_log(jobs, log_file, quiet=as_json, publishes=connection is not None),
-    )
+    with options.cluster(dask, farm, workers) as cluster:
+        outcome = work(
+            jobs,
+            spool=spool,
+            connection=connection,
+            limits=Limits(n_jobs, max_memory, max_time, max_run_time),
+            cluster=cluster,
+            retry_failed=retry_failed,
+            wait=wait,
+            on_fold=lambda job: options.fold_bar(job.name),
+            log=_log(jobs, log_file, quiet=as_json, publishes=connection is not None),
+        )
     if as_json:
         options.print_json({**vars(outcome), "failed": list(outcome.failed)})
     else:
@@ -199,6 +214,15 @@ def run(
             f" {len(outcome.failed)} failed, {outcome.left} not finished{held}"
         )
     sys.exit(_exit_code(outcome, publishes=connection is not None))
+
+
+def _refuse_limits(**given: float | None) -> None:
+    named = ["--" + name.replace("_", "-") for name, value in given.items() if value is not None]
+    if named:
+        raise click.UsageError(
+            f"{' and '.join(named)} can't be kept with --dask or --farm: cores and memory are those"
+            " of the cluster's workers, and a worker can't be told to leave a fold; use --max-time"
+        )
 
 
 def _exit_code(outcome: Outcome, *, publishes: bool) -> int:

@@ -9,7 +9,9 @@ A worker that dies costs the folds that it had in hand; Dask gives them to anoth
 from __future__ import annotations
 
 import json
+import queue
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,14 +19,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hepml_tasks.errors import HepmlError, MissingExtraError, RunError, UnreachableError
-from hepml_tasks.running.engines import FoldWork
+from hepml_tasks.errors import (
+    FarmError,
+    HepmlError,
+    MissingExtraError,
+    OutputError,
+    RunError,
+    UnreachableError,
+)
+from hepml_tasks.running.engines import Engine, FoldWork
 from hepml_tasks.running.environment import package_versions
 from hepml_tasks.running.fold import run_fold
 from hepml_tasks.running.folder import RunFolder, write_bytes
+from hepml_tasks.running.isolation import FlowFailedError, Watch, awaited
 from hepml_tasks.running.task import Task, as_task
 from hepml_tasks.spec import TaskSpec, from_mapping, to_mapping
-from hepml_tasks.splits import splits_sha256
+from hepml_tasks.splits import Split, splits_sha256
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -69,39 +79,55 @@ class Cluster:
     Parameters
     ----------
     client : distributed.Client
+    expected : int
+        How many workers were asked for: those of a batch system come when it has room.
     """
 
     client: Client
+    expected: int = 1
 
     @property
     def workers(self) -> int:
-        """How many workers there are now."""
-        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+        """How many workers there are now, or should be."""
+        return max(self.expected, len(self.client.scheduler_info(n_workers=-1)["workers"]))
 
-    def engine(self, work: FoldWork) -> Iterator[None]:
-        """Have folds fitted: see `hepml_tasks.running.engines`.
+    def engine(self, watch: Watch | None = None) -> Engine:
+        """Return the engine that has folds fitted: see `hepml_tasks.running.engines`.
 
-        Raises
-        ------
-        RunError
-            If a fold fails, or its workers died again and again; finished folds are kept.
+        It raises `RunError` if a fold fails, or its workers died again and again, `FarmError` if
+        the scheduler is gone, and `StoppedError` when it is told to stop; finished folds are kept.
+
+        Parameters
+        ----------
+        watch : Watch, optional
+            Its time limit isn't kept: a worker can't be told to leave a fold.
         """
-        from distributed import as_completed
+        listened = watch or Watch(threading.Event())
 
-        folder = RunFolder(work.folder)
-        waiting = {
-            self.client.submit(fit_fold, order, pure=False): folder.fold_path(
-                order.repeat, order.fold
-            )
-            for order in orders(work)
-        }
-        try:
-            for future in as_completed(list(waiting)):
-                _keep(waiting.pop(future), future)
-                yield
-        finally:
-            # after an error, and when nobody asks for more
-            self.client.cancel(list(waiting))
+        def engine(work: FoldWork) -> Iterator[None]:
+            folder, answers = RunFolder(work.folder), _queue()
+            waiting = {
+                self.client.submit(fit_fold, order, pure=False): folder.fold_path(
+                    order.repeat, order.fold
+                )
+                for order in orders(work)
+            }
+            for future in waiting:
+                future.add_done_callback(answers.put)
+            try:
+                while waiting:
+                    future = awaited(answers, listened)
+                    _keep(waiting.pop(future), future)
+                    yield
+            finally:
+                # after an error, and when nobody asks for more
+                self.client.cancel(list(waiting))
+
+        return engine
+
+
+def _queue() -> queue.SimpleQueue[Future]:
+    return queue.SimpleQueue()
 
 
 def orders(work: FoldWork) -> Iterator[Order]:
@@ -168,8 +194,10 @@ def fit_fold(order: Order) -> dict[str, bytes]:
 
     Raises
     ------
+    FlowFailedError
+        If the flow fails.
     RunError
-        If the fold fails, or the worker has other packages or other data than the run.
+        If the worker has other packages or other data than the run, or no room on its disk.
     """
     from distributed import get_worker
 
@@ -186,9 +214,22 @@ def fit_fold(order: Order) -> dict[str, bytes]:
         work = FoldWork(task, _opened(order.estimator), [split], Path(folder))
         # folds take turns in a process, and each has all of its threads
         options = work.options(threads=get_worker().state.nthreads)
-        run_fold(work.estimator, *data, split, **options)
+        _fit(work, data, split, options)
         path = RunFolder(Path(folder)).fold_path(split.repeat, split.fold)
         return {s: path.with_suffix(s).read_bytes() for s in (".json", ".parquet")}
+
+
+def _fit(work: FoldWork, data: tuple[Any, Any, Any], split: Split, options: Any) -> None:
+    try:
+        run_fold(work.estimator, *data, split, **options)
+    except OutputError as error:
+        # the disk of a worker, and not that of the spool
+        raise RunError(f"a worker can't keep a fold: {error}") from error
+    except HepmlError as error:
+        raise FlowFailedError(str(error), "failed") from error
+    except SystemExit as error:
+        # it would end the worker
+        raise FlowFailedError(f"SystemExit: {error}", "failed") from error
 
 
 def _opened(estimator: bytes) -> Any:
@@ -223,11 +264,16 @@ def _check_versions(wanted: Mapping[str, str]) -> None:
 def _keep(path: Path, future: Future) -> None:
     from distributed import KilledWorker
 
+    if future.cancelled():
+        raise FarmError(
+            "the Dask scheduler went away; finished folds are kept, the same command goes on"
+        )
     try:
         files = future.result()
     except HepmlError:
         raise
     except KilledWorker as error:
+        # not noted as the flow's: a fold that waits in a worker is counted as one that it died of
         raise RunError(
             f"{path.stem}: {error.allowed_failures + 1} workers died of this fold, perhaps for want"
             " of memory: give them more; finished folds are kept"

@@ -71,7 +71,7 @@ def started(name: str, workers: int) -> Iterator[Cluster]:
     except (OSError, RuntimeError, ValueError) as error:
         raise FarmError(f"no workers on farm {name}: {str(error).splitlines()[0]}") from error
     with cluster, Client(cluster) as client:
-        yield Cluster(client)
+        yield Cluster(client, workers)
 
 
 def _local(workers: int) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from hepml_tasks.errors import OutputError, RunError
 from hepml_tasks.running.engines import Engine, FoldWork
@@ -26,6 +26,8 @@ from hepml_tasks.splits import Split
 
 Kind = Literal["failed", "crashed", "memory", "time"]
 """``failed``: it raised, or gave NaN; ``crashed``: its process died; ``time``: it took too long."""
+
+T = TypeVar("T")
 
 _LOOK = 0.2
 _SPARE = 0.05
@@ -44,6 +46,10 @@ class FlowFailedError(RunError):
     def __init__(self, message: str, kind: Kind) -> None:
         super().__init__(message)
         self.kind = kind
+
+    def __reduce__(self) -> tuple[type[FlowFailedError], tuple[str, Kind]]:
+        # it comes back from the worker of a cluster
+        return type(self), (str(self), self.kind)
 
 
 class StoppedError(Exception):
@@ -131,7 +137,7 @@ class Isolation:
             answers: queue.SimpleQueue[Begun | Ended] = queue.SimpleQueue()
             self._send(key, function, (), answers)
             while True:
-                answer = _next(answers, watch)
+                answer = awaited(answers, watch)
                 if isinstance(answer, Ended):
                     _raise(answer, "the scores could not be computed")
                     return
@@ -142,7 +148,7 @@ class Isolation:
         begun: float | None = None
         again: set[tuple[int, int]] = set()
         while splits:
-            answer = _next(answers, watch, begun)
+            answer = awaited(answers, watch, begun)
             if isinstance(answer, Begun):
                 begun = begun or time.monotonic()
                 watch.on_begun(splits[answer.number], answer.pid)
@@ -247,9 +253,23 @@ class Isolation:
         return share
 
 
-def _next(
-    answers: queue.SimpleQueue[Begun | Ended], watch: Watch, begun: float | None = None
-) -> Begun | Ended:
+def awaited(answers: queue.SimpleQueue[T], watch: Watch, begun: float | None = None) -> T:
+    """Return the next answer, unless what watches the work ends it before.
+
+    Parameters
+    ----------
+    answers : SimpleQueue
+    watch : Watch
+    begun : float, optional
+        When the first fold was begun, by the clock that doesn't jump.
+
+    Raises
+    ------
+    StoppedError
+        If the work is to end.
+    FlowFailedError
+        If it took too long.
+    """
     while True:
         if watch.stop.is_set():
             raise StoppedError
