@@ -84,16 +84,22 @@ def test_a_cluster_predicts_what_this_machine_does_to_the_last_bit(dask, task, t
 
 TASKS = {
     "binary-classification": "toy-higgs",
+    "multiclass-classification": "toy-higgs-process",
     "regression": "toy-higgs-mass",
     "anomaly-detection": "toy-higgs-anomaly",
+    "tracking": "toy-tracks",
+    "across-nuisance": "toy-higgs-tes",
 }
+
+CASES = [(flow, type_) for flow in FLOWS.values() for type_ in flow.types]
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
-def test_every_flow_predicts_the_same_on_one_core_two_processes_and_a_cluster(dask, flow, tmp_path):
-    (name, *_) = [TASKS[type_] for type_ in flow.types if type_ in TASKS]
-    task = hep.load_task(name, events=600)
+@pytest.mark.parametrize(("flow", "type_"), CASES, ids=[f"{f.name}-{t}" for f, t in CASES])
+def test_every_flow_predicts_the_same_on_one_core_two_processes_and_a_cluster(
+    dask, flow, type_, tmp_path
+):
+    task = hep.load_task(TASKS[type_], events=600)
     runs = [
         hep.run(flow.build(), task, name=flow.name, spool=tmp_path / str(n), **how)
         for n, how in enumerate([{"n_jobs": 1}, {"n_jobs": 2}, {"dask": dask.client}])
