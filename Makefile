@@ -38,7 +38,7 @@ demo: setup
 	$(BIN)/hepml demo
 
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # what make test leaves out: faults by the hundred, load, fuzzing, batch farms, the image
 campaigns: setup

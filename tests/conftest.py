@@ -108,17 +108,21 @@ Hepml = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def hepml() -> Hepml:
-    """Run the command line in a process of its own, as a user does."""
+    """Run the command line in a process of its own, as a user does.
+
+    With ``afresh`` in a new interpreter, which sees what has been installed since.
+    """
 
     def run(
-        *arguments: object, obey_permissions: bool = False, **options: Any
+        *arguments: object, obey_permissions: bool = False, afresh: bool = False, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        if not obey_permissions or os.geteuid() != 0:
-            return run_hepml(*arguments, **options)
         # root writes into read-only folders unless it gives up the right to
-        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", HEPML, *arguments]
+        gives_up = obey_permissions and os.geteuid() == 0
+        if not gives_up and not afresh:
+            return run_hepml(*arguments, **options)
+        right = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
         return subprocess.run(
-            list(map(str, command)),
+            [*(right if gives_up else []), str(HEPML), *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=300,

@@ -14,8 +14,7 @@ import hepml_tasks as hep
 from hepml_tasks.flows import find_flow
 from hepml_tasks.openml.connection import Connection
 from hepml_tasks.openml.publication import publish_run, wait_for_evaluation
-
-from ..forks import start_server
+from hepml_tasks.server.process import start_server
 
 
 def test_a_new_metric_says_what_to_do_with_it(hepml, tmp_path):
@@ -49,15 +48,18 @@ def test_a_metric_of_another_package_scores_runs_that_are_older_than_it(
     assert done.returncode == 0, done.stderr
     monkeypatch.setenv("PYTHONPATH", str(site))
 
-    listed = {m["name"]: m for m in json.loads(hepml("metrics", "--json").stdout)}
+    listed = {m["name"]: m for m in json.loads(hepml("metrics", "--json", afresh=True).stdout)}
     assert listed["my_figure"]["title"] == "My figure"
-    assert "balanced accuracy" in hepml("metrics", "show", "my_figure").stdout
+    assert "balanced accuracy" in hepml("metrics", "show", "my_figure", afresh=True).stdout
 
     with start_server(data) as server:
         measures = requests.get(f"{server.server}/evaluationmeasure/list", timeout=60).text
         assert "<oml:measure>my_figure</oml:measure>" in measures
         key = tmp_path / "server" / "apikey"
-        done = hepml("evaluate", "--all", "--server", server.pages, "--key-file", key, "--json")
+        done = hepml(
+            *("evaluate", "--all", "--server", server.pages, "--key-file", key, "--json"),
+            afresh=True,
+        )
         assert done.returncode == 0, done.stderr
         (told,) = json.loads(done.stdout)
         score = told["scores"].pop("my_figure")
@@ -69,10 +71,10 @@ def test_a_metric_of_another_package_scores_runs_that_are_older_than_it(
         assert f"{score['value']:.2f}" in page
 
         spool = run.folder.path.parent
-        done = hepml("evaluate", "--all", "--spool", spool)
+        done = hepml("evaluate", "--all", "--spool", spool, afresh=True)
         assert done.returncode == 0, done.stderr
         assert "new: my_figure" in done.stdout
         assert run.folder.scores["scores"]["my_figure"] == score
-        done = hepml("verify", run.folder.path)
+        done = hepml("verify", run.folder.path, afresh=True)
         assert done.returncode == 0
         assert "my_figure" in done.stdout
