@@ -430,7 +430,7 @@ def _in_this_process(
         (Path(folder) / "p.arff").write_bytes(predictions)
         evaluation = from_mapping(spec, EvaluationSpec, origin="spec")
         truth = read_truth(Path(folder) / "d.arff", evaluation)
-        read = read_predictions(Path(folder) / "p.arff", positive="s")
+        read = read_predictions(Path(folder) / "p.arff", evaluation)
         for _ in range(3):
             start = time.perf_counter()
             csv.read_csv(io.BytesIO(body), read_options=csv.ReadOptions(column_names=names))
