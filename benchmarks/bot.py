@@ -347,7 +347,7 @@ def small(folder: Path, results: Results, times: int) -> None:
     """Take the fits and predictions from the time of a small job: the rest is the bot's."""
     import hepml_tasks as hep
     from hepml_tasks.bot.plan import plan
-    from hepml_tasks.bot.worker import work
+    from hepml_tasks.bot.worker import Limits, work
     from hepml_tasks.flows import find_flow
 
     task = hep.load_task("toy-higgs", events=1000)
@@ -356,11 +356,12 @@ def small(folder: Path, results: Results, times: int) -> None:
     for processes in (1, 2):
         # the first job starts the processes and fills the caches: it is not measured
         jobs = plan([task], [flow], spool=spool / str(processes), seeds=range(2 * times + 1))
-        work(jobs[:1], spool=spool / str(processes), n_jobs=processes)
+        limits = Limits(n_jobs=processes)
+        work(jobs[:1], spool=spool / str(processes), limits=limits)
         added = []
         for job in jobs[1:]:
             start = time.perf_counter()
-            work([job], spool=job.folder.path.parent, n_jobs=processes)
+            work([job], spool=job.folder.path.parent, limits=limits)
             took = time.perf_counter() - start
             records = [job.folder.fold_record(s.repeat, s.fold) for s in task.splits]
             fits = sum(r["fit_seconds"] + r["predict_seconds"] for r in records) / processes

@@ -94,8 +94,8 @@ def adopt_predictions(path: Path, task: Task, maker: Maker, *, spool: Path) -> R
     path : Path
         CSV, Parquet, ARFF, HDF5 or ROOT, with ``row`` (the row in the dataset, from 0) or the
         dataset's event id, ``prediction`` and, of classes, ``confidence.CLASS`` for each; of two
-        classes one is enough. ``repeat`` and ``fold`` where a row alone doesn't tell them. A
-        column ``truth`` is compared with the task's.
+        classes one is enough. ``repeat`` and ``fold`` where a row alone doesn't tell them. The
+        columns ``truth`` and ``nuisance`` are compared with the task's.
     task : Task
     maker : Maker
     spool : Path
@@ -162,12 +162,17 @@ def _checked(table: pa.Table, task: Task, origin: str) -> pa.Table:
     order = _order(found, task)
     y = task.events.y
     truth = y[found.row[order]]
-    _compare_truth(table, truth, order, origin)
+    _compare(table, "truth", truth, order, origin)
+    across = task.events.across
+    value = {} if across is None else {"nuisance": across.value[found.row[order]]}
+    for name, values in value.items():
+        _compare(table, name, values, order, origin)
     return pa.table(
         {
             "repeat": found.repeat[order],
             "fold": found.fold[order],
             "row": found.row[order],
+            **value,
             "truth": pa.array(truth, mask=truth == WITHHELD if classes else None),
             "prediction": found.predicted[order],
             **{name: values[order] for name, values in scores.items()},
@@ -178,9 +183,11 @@ def _checked(table: pa.Table, task: Task, origin: str) -> pa.Table:
 def _named(table: pa.Table, task: Task, classes: list[str], origin: str) -> pa.Table:
     """Give the columns our names, and refuse those that mean nothing here."""
     names = [_NAMES.get(n, n) for n in table.column_names]
-    event_id = task.spec.roles.event_id
+    # where an event has several rows, its id names none of them
+    event_id = None if task.spec.roles.group else task.spec.roles.event_id
     allowed = {"repeat", "fold", "sample", "row", "prediction", "truth"}
     allowed |= {f"{_CONFIDENCE}{c}" for c in classes} | ({event_id} if event_id else set())
+    allowed |= set() if task.events.across is None else {"nuisance"}
     for name in names:
         if name not in allowed:
             raise RunError(
@@ -285,13 +292,18 @@ def _order(found: Predictions, task: Task) -> npt.NDArray[np.int64]:
     return order
 
 
-def _compare_truth(
-    table: pa.Table, truth: npt.NDArray[Any], order: npt.NDArray[np.int64], origin: str
+def _compare(
+    table: pa.Table,
+    name: str,
+    truth: npt.NDArray[Any],
+    order: npt.NDArray[np.int64],
+    origin: str,
 ) -> None:
-    if "truth" not in table.column_names:
+    """Refuse a column that tells of an event what the dataset doesn't."""
+    if name not in table.column_names:
         return
     number = np.issubdtype(truth.dtype, np.number)
-    told = table["truth"].cast(pa.float64() if number else pa.string())
+    told = table[name].cast(pa.float64() if number else pa.string())
     given = told.to_numpy(zero_copy_only=False)[order]
     known = np.ones(len(truth), dtype=bool) if number else truth != WITHHELD
     same = np.isclose(given.astype(float), truth) if number else given == truth
@@ -299,7 +311,7 @@ def _compare_truth(
     if len(wrong):
         first = order[wrong[0]]
         raise RunError(
-            f"{origin}: column 'truth': {given[wrong[0]]} in prediction {first}, where the dataset"
+            f"{origin}: column {name!r}: {given[wrong[0]]} in prediction {first}, where the dataset"
             f" has {truth[wrong[0]]} in row {table['row'][int(first)]}; rows count from 0 in the"
             " dataset's own order"
         )

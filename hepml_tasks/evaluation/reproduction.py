@@ -166,7 +166,9 @@ def reproduce(
 
 
 def _compare(recipe: Recipe, again: RunFolder, *, same: bool) -> tuple[State, str, str]:
-    old, new = _sorted(recipe.predictions), _sorted(again.predictions)
+    # a server keeps of some runs no more than they are scored from
+    kept = [n for n in again.predictions.column_names if n in recipe.predictions.column_names]
+    old, new = _sorted(recipe.predictions), _sorted(again.predictions.select(kept))
     place = next(_places(old, new), None)
     scores = list(_scores(recipe.scores, again.scores))
     if place is None:

@@ -30,7 +30,7 @@ from hepml_tasks.formats.arff_header import (
     render_header,
 )
 from hepml_tasks.formats.arff_sparse import is_sparse, read_sparse_rows
-from hepml_tasks.formats.blocks import in_order, whole_lines
+from hepml_tasks.formats.blocks import in_order, text_of, whole_lines
 from hepml_tasks.formats.notes import as_written, note_of, read_note, restored
 from hepml_tasks.formats.plain import check_exact, check_names, plain_type
 from hepml_tasks.formats.spool import distinct_texts, rereadable
@@ -356,10 +356,7 @@ def _rendered(
         columns = [_as_text(c, a) for c, a in zip(batch.columns, attributes, strict=True)]
         columns[-1] = pc.binary_join_element_wise(columns[-1], "\n", "", options=_UNDEFINED)
         rows = pc.binary_join_element_wise(*columns, ",", options=_UNDEFINED)
-        # the text of all rows stands in one piece behind their offsets
-        _, offsets, content = rows.buffers()
-        ends = memoryview(offsets).cast("i")
-        return memoryview(content)[ends[rows.offset] : ends[rows.offset + len(rows)]]
+        return text_of(rows)
 
     return in_order(text, (b for b in batches if b.num_rows))
 

@@ -85,3 +85,11 @@ def in_order(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def text_of(rows: pa.StringArray) -> memoryview:
+    """Return the texts of an array one after the other, as bytes and without a copy."""
+    # the text of all rows stands in one piece behind their offsets
+    _, offsets, content = rows.buffers()
+    ends = memoryview(offsets).cast("i")
+    return memoryview(content)[ends[rows.offset] : ends[rows.offset + len(rows)]]

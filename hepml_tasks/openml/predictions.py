@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hepml_tasks.errors import FormatError
+from hepml_tasks.formats.blocks import in_order, text_of
 from hepml_tasks.running.folder import RunFolder
 
 _ROWS_AT_ONCE = 16_384
@@ -52,25 +54,38 @@ def render_predictions(folder: RunFolder, task_id: int = 0) -> bytes:
     # the header by the client's own library: it has rules of its own for quotes
     head = arff.dumps({"relation": f"openml_task_{task_id}_predictions", "attributes": told})
     words = {name: arff.encode_string(name) for name in classes}
-    return "".join([head, *_rows(table, scores, words)]).encode("ascii")
+    return b"".join([head.encode("ascii"), *_rows(table, scores, words)])
 
 
-def _rows(table: pa.Table, scores: list[str], words: dict[str, str]) -> Iterator[str]:
-    """Return the text of all rows; numbers as Python writes them, in the fewest digits."""
-    line = "%d,%d,0,%d,%s,%s" if scores else "%d,%d,%d,%s,%s"
-    line += ",%r" * len(scores) + "\n"
+def _rows(table: pa.Table, scores: list[str], words: dict[str, str]) -> Iterator[memoryview]:
+    """Return the text of all rows, batch by batch."""
+    sample = [pa.scalar("0")] if scores else []
+
+    def text(batch: pa.RecordBatch) -> memoryview:
+        repeat, fold, row, *others = (_as_text(column, words) for column in batch.columns)
+        others[-1] = pc.binary_join_element_wise(others[-1], "\n", "")
+        rows = pc.binary_join_element_wise(repeat, fold, *sample, row, *others, ",")
+        return text_of(rows)
+
     names = ["repeat", "fold", "row", "prediction", "truth", *scores]
-    for batch in table.select(names).to_batches(max_chunksize=_ROWS_AT_ONCE):
-        columns = [_values(batch[n], words) for n in names]
-        yield "".join(map(line.__mod__, zip(*columns, strict=True)))
+    batches = table.select(names).to_batches(max_chunksize=_ROWS_AT_ONCE)
+    return in_order(text, (b for b in batches if b.num_rows))
 
 
-def _values(column: pa.Array, words: dict[str, str]) -> list[Any]:
+def _as_text(column: pa.Array, words: dict[str, str]) -> pa.Array:
+    """Return values as Python writes them, numbers in the fewest digits."""
     if pa.types.is_string(column.type):
         coded = column.dictionary_encode()
-        texts = np.array([words[c] for c in coded.dictionary.to_pylist()] + ["?"], dtype=object)
-        # null, a truth that only the server knows, is the last
-        codes = coded.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)
-        return list(texts[codes])
-    values: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
-    return values
+        known = pa.array([words[c] for c in coded.dictionary.to_pylist()], pa.string())
+        # null is a truth that only the server knows
+        return pc.fill_null(pc.take(known, coded.indices), "?")
+    if not pa.types.is_floating(column.type):
+        return column.cast(pa.string())
+    column = column.cast(pa.float64())
+    text = column.cast(pa.string())
+    values = column.to_numpy(zero_copy_only=False)
+    size = np.abs(values)
+    # Arrow has the same digits, and other rules for the point and the exponent
+    otherwise = ~((size >= 1e-4) & (size < 1e10) & (values != np.trunc(values)))
+    written = pa.array([repr(v) for v in values[otherwise].tolist()], pa.string())
+    return pc.replace_with_mask(text, pa.array(otherwise), written)

@@ -8,6 +8,8 @@ from pathlib import Path
 from hepml_tasks.errors import RunError
 from hepml_tasks.evaluation.reproduction import Recipe
 from hepml_tasks.formats.arff import read_arff
+from hepml_tasks.formats.flat import read_flat
+from hepml_tasks.openml.beyond import describe_task
 from hepml_tasks.openml.connection import Connection, as_list
 from hepml_tasks.running.folder import read_json
 
@@ -20,9 +22,7 @@ def fetch_recipe(connection: Connection, run_id: int) -> Recipe:
     RunError
         For a run without our files: one by another program.
     """
-    run = connection.get(f"run/{run_id}")["oml:run"]
-    output = run.get("oml:output_data") or {}
-    files = {f["oml:name"]: f["oml:url"] for f in as_list(output.get("oml:file"))}
+    files = _files(connection, run_id)
     name = f"run {run_id} of {connection.root}"
     missing = {"run", "environment", "scores", "predictions"} - set(files)
     if missing:
@@ -34,7 +34,10 @@ def fetch_recipe(connection: Connection, run_id: int) -> Recipe:
         paths = {key: Path(folder) / key for key in files}
         for key, path in paths.items():
             connection.download(files[key], path)
-        table = read_arff(paths["predictions"]).table
+        if files["predictions"].endswith(".parquet"):
+            table = read_flat(paths["predictions"])
+        else:
+            table = read_arff(paths["predictions"]).table
         return Recipe(
             name=name,
             description=read_json(paths["run"]),
@@ -44,3 +47,14 @@ def fetch_recipe(connection: Connection, run_id: int) -> Recipe:
             ),
             scores=read_json(paths["scores"]),
         )
+
+
+def _files(connection: Connection, run_id: int) -> dict[str, str]:
+    """Return the addresses of a run's files by name, wherever the server keeps such runs."""
+    if connection.is_ours():
+        told = connection.get_json(f"run/{run_id}")
+        if not describe_task(connection, int(told["task_id"]))["carried_by_openml"]:
+            return dict(told["files"])
+    run = connection.get(f"run/{run_id}")["oml:run"]
+    output = run.get("oml:output_data") or {}
+    return {f["oml:name"]: f["oml:url"] for f in as_list(output.get("oml:file"))}

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
+import hepml_tasks as hep
+from hepml_tasks.flows import find_flow
 from hepml_tasks.openml.publication import publish_run
 from hepml_tasks.running.folder import RunFolder, read_json, write_json, write_parquet
 
@@ -110,3 +112,19 @@ def test_a_class_of_an_unknown_package_is_not_imported(hepml, run_folder):
     told = hepml("reproduce", run_folder.path)
     assert told.returncode == 1
     assert "import antigravity first, if you trust it" in told.stderr
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.parametrize(
+    ("name", "events", "flow"),
+    [("toy-tracks", 8, "azimuth-clusters"), ("toy-higgs-tes", 1000, "nominal-logistic")],
+)
+def test_a_run_that_openml_cannot_carry_is_reproduced_from_the_server(
+    again, connection, tmp_path, name, events, flow
+):
+    task = hep.load_task(name, events=events)
+    run = hep.run(find_flow(flow).build(), task, name=flow, spool=tmp_path / "first", n_jobs=1)
+    number = publish_run(connection, run.folder).run_id
+    shutil.rmtree(run.folder.path)
+    code, told = again(number, "--server", connection.server)
+    assert (code, told["state"], told["first"]) == (0, "identical", "")

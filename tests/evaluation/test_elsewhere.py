@@ -149,3 +149,24 @@ def test_several_classes_and_regressions_are_adopted_too(name, flow, tmp_path):
     pd.DataFrame(ours.predictions.drop(["truth"]).to_pandas()).to_csv(path, index=False)
     run = hep.run_from_predictions(path, task, **MAKER, spool=tmp_path)
     assert run.folder.scores == ours.folder.scores
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "flow"),
+    [
+        ("toy-tracks", 8, "azimuth-clusters"),
+        ("toy-higgs-tes", 1000, "nominal-logistic"),
+        ("toy-higgs-anomaly", 1000, "mass-window"),
+        ("toy-higgs-mass", 1000, "ridge"),
+    ],
+)
+def test_predictions_for_each_type_of_task_are_scored_as_a_run_of_ours(
+    tmp_path: Path, name: str, events: int, flow: str
+):
+    task = hep.load_task(name, events=events)
+    run = hep.run(find_flow(flow).build(), task, name=flow, spool=tmp_path / "ours", n_jobs=1)
+    path = tmp_path / "made.parquet"
+    parquet.write_table(run.predictions.drop(["truth"]), path)
+    made = hep.run_from_predictions(path, task, **MAKER, spool=tmp_path / "elsewhere")
+    assert made.folder.scores == run.folder.scores
+    assert made.predictions.equals(run.predictions)

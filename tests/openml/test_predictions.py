@@ -78,6 +78,20 @@ def test_a_regressions_numbers_are_written_as_the_clients_library_does(tmp_path)
     assert render_predictions(folder, 7) == written_by_liac(folder.predictions, names, {})
 
 
+def test_any_finite_number_is_written_as_python_writes_it(tmp_path):
+    rng = np.random.default_rng(1)
+    bits = np.frombuffer(rng.bytes(8 * 20_000), dtype=np.float64)
+    usual = [
+        rng.uniform(size=20_000),
+        rng.normal(0, 1e3, 20_000).round(2),
+        10 ** rng.uniform(-6, 18, 20_000),
+    ]
+    found = np.concatenate([bits[np.isfinite(bits)], *usual])
+    folder = folder_with(tmp_path, {"truth": found, "prediction": found})
+    lines = render_predictions(folder).decode().partition("@DATA\n")[2].splitlines()
+    assert [line.split(",")[3] for line in lines] == list(map(repr, found.tolist()))
+
+
 def test_a_truth_that_only_the_server_knows_is_undefined(tmp_path):
     truth = pa.array([None, "s"], pa.string())
     scores = {"confidence.b": [0.5, 0.25], "confidence.s": [0.5, 0.75]}
