@@ -50,7 +50,7 @@ def test_every_command_of_the_page_on_new_datasets(real_data: Path, tmp_path: Pa
             done = run_hepml(*words, cwd=tmp_path)
             assert done.returncode == 0, (words, done.stdout, done.stderr)
             told[" ".join(words[:3])] = done.stdout
-        page = requests.get(f"http://127.0.0.1:{port}/", timeout=10).text
+        page = requests.get(f"http://127.0.0.1:{port}/", timeout=60).text
     finally:
         if server is not None:
             server.send_signal(signal.SIGINT)
@@ -67,7 +67,7 @@ def test_every_command_of_the_page_on_new_datasets(real_data: Path, tmp_path: Pa
 def wait_for(address: str) -> None:
     for _ in range(300):
         try:
-            requests.get(address, timeout=5)
+            requests.get(address, timeout=60)
         except requests.ConnectionError:
             time.sleep(0.2)
         else:
