@@ -68,6 +68,9 @@ def _check(status: Any, address: str) -> None:
 def _client() -> Any:
     # A bearer token in the environment would go to whichever host asks for it (protocol ztn).
     os.environ.setdefault("XrdSecPROTOCOL", "krb5,gsi,unix,host")
+    # Its handler of forks waits for ever in a forked process that has closed its files, as the one
+    # that keeps flows apart has; none of those reads from a server.
+    os.environ.setdefault("XRD_RUNFORKHANDLER", "0")
     try:
         from XRootD import client
     except ImportError as error:

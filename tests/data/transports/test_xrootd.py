@@ -151,3 +151,36 @@ def test_a_missing_extra_is_one_sentence_with_the_command(file_at, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DataError, match=r"pip install 'hepml_tasks\[xrootd\]'"):
         fetch(file_at("root://eospublic.cern.ch//eos/data.csv"))
+
+
+BOT = """
+import sys
+from pathlib import Path
+import hepml_tasks as hep
+from hepml_tasks.bot.plan import plan
+from hepml_tasks.bot.worker import work
+from hepml_tasks.data.fetch import fetch_file
+from hepml_tasks.flows import find_flow
+from hepml_tasks.spec import FileSpec
+name, checksum, url, task, spool = sys.argv[1:]
+fetch_file(FileSpec(name=name, checksum=checksum, urls=(url,)), dataset="test-set")
+jobs = plan([hep.load_task(task)], [find_flow("prior")], spool=Path(spool))
+done = work(jobs, spool=Path(spool))
+print(len(jobs), len(done.failed), done.left)
+"""
+
+
+@pytest.mark.slow
+def test_flows_are_kept_apart_in_a_process_that_has_read_from_a_server(
+    xrootd, small_task, tmp_path
+):
+    file = publish(xrootd, b"x" * 1000)
+    known = [file.name, file.checksum, *file.urls, small_task, tmp_path / "spool"]
+    done = subprocess.run(
+        [sys.executable, "-c", BOT, *map(str, known)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == ["1", "0", "0"], done.stderr
