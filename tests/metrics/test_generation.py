@@ -45,7 +45,7 @@ def test_kernel_distance_has_its_reference_value() -> None:
     assert error == pytest.approx(1.3285e-5, rel=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_frechet_distance_has_its_reference_value() -> None:
     value, error = frechet_physics_distance(*reference_samples())
     assert value == pytest.approx(0.002449779, rel=1e-6)

@@ -120,7 +120,7 @@ def test_an_anomaly_task_says_which_class_is_abnormal(tmp_path: Path):
         hep.load_task(path)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_better_flows_win_significantly(tmp_path: Path):
     task = hep.load_task("toy-higgs-anomaly")
     found = {
