@@ -10,7 +10,8 @@ from hepml_tasks.evaluation.reproduction import Recipe
 from hepml_tasks.formats.arff import read_arff
 from hepml_tasks.formats.flat import read_flat
 from hepml_tasks.openml.beyond import describe_task
-from hepml_tasks.openml.connection import Connection, as_list
+from hepml_tasks.openml.connection import Connection
+from hepml_tasks.openml.retrieval import files_of
 from hepml_tasks.running.folder import read_json
 
 
@@ -55,6 +56,4 @@ def _files(connection: Connection, run_id: int) -> dict[str, str]:
         told = connection.get_json(f"run/{run_id}")
         if not describe_task(connection, int(told["task_id"]))["carried_by_openml"]:
             return dict(told["files"])
-    run = connection.get(f"run/{run_id}")["oml:run"]
-    output = run.get("oml:output_data") or {}
-    return {f["oml:name"]: f["oml:url"] for f in as_list(output.get("oml:file"))}
+    return files_of(connection.get(f"run/{run_id}")["oml:run"])

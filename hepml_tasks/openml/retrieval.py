@@ -62,8 +62,7 @@ def fetch_run(
     run = connection.get(f"run/{run_id}")["oml:run"]
     task = connection.get(f"task/{run['oml:task_id']}")["oml:task"]
     chosen = _spec_of(connection, int(run["oml:task_id"])) if spec is None else spec
-    output = run.get("oml:output_data") or {}
-    files = {f["oml:name"]: f["oml:url"] for f in as_list(output.get("oml:file"))}
+    files = files_of(run)
     if "predictions" not in files:
         raise RunError(f"{connection.root}: run {run_id} has no predictions")
     inputs = {i["@name"]: i for i in as_list(task["oml:input"])}
@@ -79,6 +78,12 @@ def fetch_run(
         spec=chosen,
         claims=tuple(_claims(connection, run_id, run)),
     )
+
+
+def files_of(run: Mapping[str, Any]) -> dict[str, str]:
+    """Return the addresses of a run's files by name, from OpenML's description of it."""
+    output = run.get("oml:output_data") or {}
+    return {f["oml:name"]: f["oml:url"] for f in as_list(output.get("oml:file"))}
 
 
 def _fetch_beyond(

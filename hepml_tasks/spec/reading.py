@@ -192,7 +192,7 @@ def _parse(text: str) -> Any:
         return yaml.load(text, Loader=_FastLoader)  # noqa: S506 - constructs what is safe
     except yaml.YAMLError:
         # the other one tells better what is wrong, and where
-        return yaml.load(text, Loader=_Loader)  # noqa: S506
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - constructs what is safe
 
 
 def _load(path: Path) -> dict[Any, Any]:
