@@ -310,10 +310,10 @@ def answers(server: ServerProcess, key: str | None = None) -> Iterator[tuple[str
 
 
 def long_numbers(scores: Mapping[str, Any]) -> Iterator[str]:
-    """Give the numbers of scores that don't turn up by chance."""
+    """Give the numbers of scores with more decimals than an event has: none is there by chance."""
     for score in scores.values():
         for number in (score["value"], score["uncertainty"], *(score["interval"] or ())):
-            if number is not None and len(repr(number).replace("0.", "").strip("0")) > 5:
+            if number is not None and len(repr(number).partition(".")[2]) > 4:
                 yield repr(number)
 
 
