@@ -14,6 +14,10 @@ IMAGE ?= hepml
 BUILDER ?= podman
 BUILD_OPTIONS ?=
 
+# compiled modules stay beside their sources: without them every start of Python costs five seconds,
+# and both commands start it some hundred times
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test campaigns check format coverage benchmarks image system-parts campaign-parts lock clean
 
 setup: .venv/.ready
