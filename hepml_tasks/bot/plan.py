@@ -96,17 +96,29 @@ def label(flow: Flow, setup: Setup) -> str:
 def build(flow: Flow, setup: Setup) -> Any:
     """Make a flow's estimator with the parameters of a setup.
 
+    A parameter of a step is named as scikit-learn does (``estimator__alpha``), or by its last part
+    alone where no other step has one of that name.
+
     Raises
     ------
     FlowError
-        If it has no such parameter.
+        If it has no such parameter, or several.
     """
     estimator = flow.build()
-    known = estimator.get_params(deep=True)
-    for name in setup:
-        if name not in known:
-            raise FlowError(f"flow {flow.name} has no parameter {name!r}{nearest(name, known)}")
-    return estimator.set_params(**setup) if setup else estimator
+    known = sorted(estimator.get_params(deep=True))
+    given = {_parameter(flow, name, known): value for name, value in setup.items()}
+    return estimator.set_params(**given) if given else estimator
+
+
+def _parameter(flow: Flow, name: str, known: Sequence[str]) -> str:
+    if name in known:
+        return name
+    ends = [k for k in known if k.endswith(f"__{name}")]
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise FlowError(f"flow {flow.name} has several parameters {name!r}: {', '.join(ends)}")
+    raise FlowError(f"flow {flow.name} has no parameter {name!r}{nearest(name, known)}")
 
 
 def grid(values: Mapping[str, Sequence[Any]]) -> list[Setup]:

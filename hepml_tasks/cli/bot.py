@@ -190,8 +190,9 @@ def run(
     """  # noqa: D301 - click's mark for lines that it leaves alone
     from hepml_tasks.bot.worker import Limits, work
 
-    if dask is not None or farm is not None:
-        _refuse_limits(n_jobs=n_jobs, max_memory=max_memory, max_run_time=max_run_time)
+    options.refuse_limits(
+        dask, farm, n_jobs=n_jobs, max_memory=max_memory, max_run_time=max_run_time
+    )
     jobs, spool, connection = planned(**selection)
     with options.cluster(dask, farm, workers) as cluster:
         outcome = work(
@@ -214,15 +215,6 @@ def run(
             f" {len(outcome.failed)} failed, {outcome.left} not finished{held}"
         )
     sys.exit(_exit_code(outcome, publishes=connection is not None))
-
-
-def _refuse_limits(**given: float | None) -> None:
-    named = ["--" + name.replace("_", "-") for name, value in given.items() if value is not None]
-    if named:
-        raise click.UsageError(
-            f"{' and '.join(named)} can't be kept with --dask or --farm: cores and memory are those"
-            " of the cluster's workers, and a worker can't be told to leave a fold; use --max-time"
-        )
 
 
 def _exit_code(outcome: Outcome, *, publishes: bool) -> int:

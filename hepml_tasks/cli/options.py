@@ -99,6 +99,16 @@ def cluster(dask: str | None, farm: str | None, workers: int) -> Iterator[Cluste
         yield found
 
 
+def refuse_limits(dask: str | None, farm: str | None, **given: float | None) -> None:
+    """Refuse limits of this machine's processes where a cluster's workers do the work."""
+    named = ["--" + name.replace("_", "-") for name, value in given.items() if value is not None]
+    if named and (dask is not None or farm is not None):
+        raise click.UsageError(
+            f"{' and '.join(named)} can't be kept with --dask or --farm: cores and memory are those"
+            " of the cluster's workers, and a worker can't be told to leave a fold"
+        )
+
+
 def spool_folder(spool: Path | None) -> Path:
     """Return the spool that the options name, or the default one."""
     from hepml_tasks import settings

@@ -76,6 +76,7 @@ def run(
     """
     if (flow is None) == (predictions is None):
         raise click.UsageError("name what to run with --flow, or a file with --predictions")
+    options.refuse_limits(dask, farm, n_jobs=n_jobs)
     connection = options.connection(server, key_file)
     loaded = _load(task, connection, split=split, events=events, progress=not as_json)
     folder_of_runs = options.spool_folder(spool)

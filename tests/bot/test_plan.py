@@ -51,3 +51,37 @@ def test_the_shards_of_a_suite_share_its_runs(hepml):
 
     parts = [planned("--shard", f"{part}/2") for part in (1, 2)]
     assert sorted(parts[0] + parts[1]) == sorted(planned())
+
+
+def test_a_plan_is_narrowed_by_task_flow_setup_and_state(hepml, tmp_path):
+    def planned(*more):
+        answer = hepml(
+            *("bot", "plan", "--suite", "hep-toy", "--events", 300, "--spool", tmp_path, "--json"),
+            *more,
+        )
+        assert answer.returncode == 0, answer.stderr
+        return json.loads(answer.stdout)
+
+    one = planned("--tasks", "toy-higgs-m*", "--flows", "mean,rid*")
+    assert [(j["task"], j["flow"]) for j in one] == [
+        ("toy-higgs-mass/4-fold", "mean"),
+        ("toy-higgs-mass/4-fold", "ridge"),
+    ]
+    several = planned("--tasks", "toy-higgs", "--flows", "logistic", "--set", "logistic.C=0.1,1")
+    assert [j["setup"] for j in several] == [{"C": 0.1}, {"C": 1}]
+    assert planned("--tasks", "toy-higgs", "--flows", "prior", "--state", "finished,failed") == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--state", "done", "published, finished, failed, started, missing"),
+        ("--seeds", "0,x", "0,1,2"),
+        ("--set", "logistic.C", "logistic.C=0.1,1"),
+        ("--flows", "logistik", "logistic"),
+    ],
+)
+def test_a_filter_that_is_none_is_answered_with_what_there_is(hepml, option, value, says):
+    answer = hepml("bot", "plan", "--suite", "hep-toy", "--events", 300, option, value)
+    assert answer.returncode in {1, 2}
+    assert says in answer.stderr

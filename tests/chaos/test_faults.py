@@ -249,3 +249,30 @@ def test_a_signal_ends_a_bot_soon_and_its_folds_are_kept(site: Site, number: int
     site.field.seeds = 2
     assert site.field.bot().wait() == 0
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+
+
+def test_a_signal_ends_a_bot_that_waits_for_a_slow_server_and_its_run_is_there_once(
+    site: Site,
+) -> None:
+    site.field.flows, site.field.seeds = "prior", 1
+    over = threading.Event()
+
+    def slowly(method: str, path: str, _came: Answer) -> None:
+        # the server has stored it, and takes its time to say so
+        if method == "POST" and path.rstrip("/").endswith("/run"):
+            over.wait(120)
+
+    site.front.rules.append(slowly)
+    bot = site.field.bot()
+    end = time.monotonic() + 120
+    while not run_posts(site):
+        assert bot.code is None and time.monotonic() < end
+        time.sleep(0.01)
+    start = time.monotonic()
+    bot.kill(signal.SIGTERM)
+    assert bot.wait() == 3
+    assert time.monotonic() - start < 10
+    over.set()
+    site.front.rules.remove(slowly)
+    assert site.field.upload().wait() == 0
+    assert check(site.field, site.connection, site.task_id) == 1

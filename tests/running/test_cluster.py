@@ -278,6 +278,12 @@ def test_a_cluster_is_started_and_ended_by_the_command_line(hepml, small_task, t
     assert "scores" in json.loads(done.stdout)
 
 
+def test_processes_of_this_machine_are_not_for_a_cluster(hepml, small_task):
+    done = hepml("run", small_task, "--flow", "prior", "--dask", "tcp://h:1", "--n-jobs", 2)
+    assert done.returncode == 2
+    assert "--n-jobs can't be kept with --dask" in done.stderr
+
+
 def test_one_cluster_is_named_and_not_two(hepml, small_task):
     done = hepml("run", small_task, "--flow", "prior", "--dask", "tcp://h:1", "--farm", "local")
     assert done.returncode == 2
