@@ -217,7 +217,7 @@ def _classes(table: pa.Table, spec: TaskSpec) -> tuple[npt.NDArray[np.str_], lis
     classes = np.asarray(coded.dictionary.to_pylist(), dtype=np.str_)
     found = sorted(c for c in classes.tolist() if not withheld or c != WITHHELD)
     holds = f"dataset {spec.dataset.name}: column {target!r} holds {', '.join(found)[:60]};"
-    if spec.type == "multiclass-classification":
+    if spec.kind.several:
         if len(found) < 3:
             raise DataError(f"{holds} task {spec.name} needs three classes or more")
     elif len(found) != 2 or spec.roles.positive not in found:

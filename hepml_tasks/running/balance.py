@@ -40,7 +40,7 @@ def check_classes(spec: TaskSpec, table: pa.Table) -> list[Finding]:
                 f"no event is {roles.positive!r}{nearest(roles.positive, counts)}",
             )
         )
-    several = spec.type == "multiclass-classification"
+    several = spec.kind.several
     if len(counts) < 3 if several else len(counts) != 2:
         shown, wanted = ", ".join(sorted(counts)[:6]), "3 or more" if several else "2"
         findings.append(

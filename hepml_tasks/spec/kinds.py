@@ -56,6 +56,11 @@ class TaskKind:
     trains: bool = True
     across: bool = False
 
+    @property
+    def several(self) -> bool:
+        """Whether there are classes of which none is the signal."""
+        return self.target == "class" and not self.signal
+
 
 _OF_TWO_CLASSES = frozenset({"selection", "labels", "score", "probability"})
 

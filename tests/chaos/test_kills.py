@@ -32,7 +32,7 @@ def bots(site: Site, kills: int, seed: int) -> Hits:
 
 @pytest.mark.slow
 def test_a_bot_that_is_killed_loses_no_run_and_sends_none_twice(site: Site) -> None:
-    assert bots(site, kills=6, seed=0).kills == 6
+    assert bots(site, kills=3, seed=0).kills == 3
 
 
 @pytest.mark.campaign
@@ -54,7 +54,7 @@ def servers(site: Site, kills: int, seed: int) -> Hits:
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_has_every_run_once_in_the_end(site: Site) -> None:
-    assert servers(site, kills=3, seed=0).kills == 3
+    assert servers(site, kills=2, seed=0).kills == 2
 
 
 @pytest.mark.campaign

@@ -242,7 +242,7 @@ def test_interrupted_in_the_middle_of_a_fit(hepml, tmp_path, number, code):
         "--split",
         "10-fold",
         "--events",
-        "3000",
+        "1500",
         "--flow",
         "extra-trees",
         "--spool",

@@ -41,7 +41,7 @@ def finished(tmp_path_factory):
         "--dir",
         folder / "d",
         "--events",
-        "1500",
+        "500",
     ]
     first, second = (
         subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
