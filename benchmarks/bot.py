@@ -292,7 +292,8 @@ def arff(task: Path, folder: Path, results: Results, times: int, peer: Peer) -> 
     columns["truth"] = columns.pop("correct")
     kept = {name: done.predictions[name] for name in done.predictions.column_names}
     table = pa.table({n: pa.array(columns[n], kept[n].type) for n in kept})
-    same = done.predictions.equals(table)
+    # the client fits with all cores' threads and a process of ours with its share: sums differ
+    apart = np.abs(np.subtract(done.predictions["confidence.s"], table["confidence.s"])).max()
     parquet.write_table(table, done.path / "predictions.parquet")
     theirs, ours = in_turn(
         times,
@@ -305,7 +306,7 @@ def arff(task: Path, folder: Path, results: Results, times: int, peer: Peer) -> 
     two = render_predictions(done, run.task_id)
     equal = one[one.index(b"@RELATION") :] == two[two.index(b"@RELATION") :]
     results.must("the client's bytes from @RELATION on", equal)
-    results.note(f"apart: the runner's own predictions are the client's: {'yes' if same else 'no'}")
+    results.note(f"apart: the runner's own scores are the client's but for {apart:.1g}")
 
 
 def workers(folder: Path, results: Results, jobs: int, events: int) -> None:
@@ -344,33 +345,32 @@ def workers(folder: Path, results: Results, jobs: int, events: int) -> None:
 
 
 def small(folder: Path, results: Results, times: int) -> None:
-    """Take the fits and predictions from the time of a small job: the rest is the bot's."""
+    """Take the fits and predictions from the time of small jobs: the rest is the bot's."""
     import hepml_tasks as hep
+    from hepml_tasks.bot.log import Event, Log
     from hepml_tasks.bot.plan import plan
     from hepml_tasks.bot.worker import Limits, work
     from hepml_tasks.flows import find_flow
 
     task = hep.load_task("toy-higgs", events=1000)
-    spool = folder / "small"
-    flow = find_flow("logistic")
     for processes in (1, 2):
-        # the first job starts the processes and fills the caches: it is not measured
-        jobs = plan([task], [flow], spool=spool / str(processes), seeds=range(2 * times + 1))
-        limits = Limits(n_jobs=processes)
-        work(jobs[:1], spool=spool / str(processes), limits=limits)
-        added = []
-        for job in jobs[1:]:
-            start = time.perf_counter()
-            work([job], spool=job.folder.path.parent, limits=limits)
-            took = time.perf_counter() - start
-            records = [job.folder.fold_record(s.repeat, s.fold) for s in task.splits]
-            fits = sum(r["fit_seconds"] + r["predict_seconds"] for r in records) / processes
-            added.append(took - fits)
+        spool = folder / "small" / str(processes)
+        jobs = plan([task], [find_flow("logistic")], spool=spool, seeds=range(4 * times + 2))
+        ends: list[float] = []
+
+        def ended(event: Event, ends: list[float] = ends) -> None:
+            if event["event"] == "run_done":
+                ends.append(time.perf_counter())
+
+        work(jobs, spool=spool, limits=Limits(n_jobs=processes), log=Log([ended]))
+        # the first jobs start the processes and fill the caches: they are not measured
+        measured = len(jobs) - processes
+        took = (ends[-1] - ends[processes - 1]) / measured
+        fits = statistics.fmean(job.folder.seconds for job in jobs[processes:]) / processes
         where = f"{processes} process{'es' if processes > 1 else ''}"
+        results.note(f"{where}: {took:.3f} s a job, {fits:.3f} s of it fits and predictions")
         results.goal(
-            f"s that a bot adds to a job of 1,000 rows, scores with it, {where}",
-            statistics.median(added),
-            0.2,
+            f"s that a bot adds to a job of 1,000 rows, scores with it, {where}", took - fits, 0.2
         )
 
 

@@ -144,7 +144,7 @@ def run_fold(
     if group is not None and takes_groups(model):
         options["groups"] = group[train]
     tested = None if group is None else group[split.test]
-    pools = _thread_pools(len(sys.modules))
+    pools = thread_pools(len(sys.modules))
     with _ONE_AT_A_TIME, pools.limit(limits=threads), warnings.catch_warnings():
         # an estimator's advice on its own parameters is no business of the run
         warnings.simplefilter("ignore")
@@ -190,8 +190,14 @@ def _without_labels(
 
 
 @lru_cache(maxsize=1)
-def _thread_pools(_modules: int) -> Any:
-    """Find the libraries with threads of their own: again only when modules have come since."""
+def thread_pools(_modules: int) -> Any:
+    """Find the libraries with threads of their own: again only when modules have come since.
+
+    Parameters
+    ----------
+    _modules : int
+        How many are imported.
+    """
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -8,6 +8,7 @@ import os
 import pickle
 import queue
 import socket
+import sys
 import threading
 import time
 import warnings
@@ -19,7 +20,7 @@ from typing import Any, Literal, TypeVar
 
 from hepml_tasks.errors import OutputError, RunError
 from hepml_tasks.running.engines import Engine, FoldWork
-from hepml_tasks.running.fold import run_fold
+from hepml_tasks.running.fold import run_fold, thread_pools
 from hepml_tasks.running.nursery import Begun, Call, Drop, Ended, Keep, resident, tend
 from hepml_tasks.running.resources import cores, memory_limit
 from hepml_tasks.splits import Split
@@ -200,8 +201,8 @@ class Isolation:
 
         OpenMP's pool belongs to the thread that made it: a child of another thread makes its own.
         """
-        # what a fold needs is imported once, here, and not in every child
-        import threadpoolctl  # noqa: F401
+        # what a fold looks for is found once, here, and not in every child
+        thread_pools(len(sys.modules))
 
         ours, theirs = Pipe()
         forked = threading.Event()
