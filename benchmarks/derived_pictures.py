@@ -12,8 +12,8 @@ digits, and differences of derived columns from their formulas.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,11 @@ HEAD = 30
 
 def main() -> None:
     """Draw all pictures and print one line for each skewed task."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "derived-pictures")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("derived-pictures"))
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     data = Path(os.environ.get("HEPML_TEST_DATA", ROOT.parent / "shared" / "data"))
     sources = {"toy-higgs": find_task("toy-higgs").dataset}

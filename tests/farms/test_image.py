@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -127,7 +128,7 @@ def suite_with_data_by_xrootd(small_task: Path, server: XRootD, folder: Path) ->
 
 @pytest.mark.needs("xrootd")
 def test_a_suite_is_run_in_it_and_published_with_the_network_of_data_and_server_only(
-    images, xrootd, small_task, tmp_path
+    images, xrootd, small_task, tmp_path, hepml
 ):
     work = Path(tempfile.mkdtemp(prefix="hepml-work-"))
     data = work / "data"
@@ -169,6 +170,14 @@ def test_a_suite_is_run_in_it_and_published_with_the_network_of_data_and_server_
         assert "unreachable" in outside.stdout, outside.stderr
         connection = Connection(server.server, server.apikey)
         published = [runs_on(connection, task) for task in (1, 2)]
+        # outside of it, from the server alone
+        for run in (min(published[0]), max(published[0])):
+            told = hepml(
+                *("reproduce", run, "--server", server.server, "--spool", tmp_path / "again"),
+                "--json",
+            )
+            assert told.returncode == 0, told.stdout + told.stderr
+            assert json.loads(told.stdout)["state"] == "identical"
     assert [len(runs) for runs in published] == [3, 3]
     folders = list(folders_in(data / "spool"))
     assert len(folders) == 6
@@ -193,8 +202,11 @@ except OSError as error:
 """
 
 
-def test_a_slurm_array_runs_the_image(images, slurm, small_task, tmp_path):
+def test_a_slurm_array_runs_the_image(images, slurm, small_task, monkeypatch):
     """As an operator does it: the array script, with its lines changed."""
+    # Slurm hands a job the environment of who sends it, and a container doesn't see every folder
+    for name in ("HEPML_SPOOL", "HEPML_CACHE"):
+        monkeypatch.delenv(name)
     work = Path(tempfile.mkdtemp(prefix="hepml-work-"))
     suite = {"name": "one", "title": "One", "description": "One task.", "tasks": [{"task": "t"}]}
     suite["tasks"] = [{"task": str(work / "small.yaml")}]
