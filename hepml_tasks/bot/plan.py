@@ -94,20 +94,28 @@ def label(flow: Flow, setup: Setup) -> str:
 
 
 def build(flow: Flow, setup: Setup) -> Any:
-    """Make a flow's estimator with the parameters of a setup.
+    """Make a flow's estimator with the parameters of a setup."""
+    estimator = flow.build()
+    return estimator.set_params(**setup) if setup else estimator
 
-    A parameter of a step is named as scikit-learn does (``estimator__alpha``), or by its last part
-    alone where no other step has one of that name.
+
+def resolved(flow: Flow, setup: Setup) -> Setup:
+    """Return a setup with the whole names of its parameters, so that a run has one name.
+
+    Parameters
+    ----------
+    flow : Flow
+    setup : mapping
+        A parameter of a step is named as scikit-learn does (``estimator__alpha``), or by its last
+        part alone where no other step has one of that name.
 
     Raises
     ------
     FlowError
-        If it has no such parameter, or several.
+        If the flow has no such parameter, or several.
     """
-    estimator = flow.build()
-    known = sorted(estimator.get_params(deep=True))
-    given = {_parameter(flow, name, known): value for name, value in setup.items()}
-    return estimator.set_params(**given) if given else estimator
+    known = sorted(flow.build().get_params(deep=True)) if setup else []
+    return {_parameter(flow, name, known): value for name, value in setup.items()}
 
 
 def _parameter(flow: Flow, name: str, known: Sequence[str]) -> str:
@@ -117,7 +125,9 @@ def _parameter(flow: Flow, name: str, known: Sequence[str]) -> str:
     if len(ends) == 1:
         return ends[0]
     if ends:
-        raise FlowError(f"flow {flow.name} has several parameters {name!r}: {', '.join(ends)}")
+        raise FlowError(
+            f"flow {flow.name} has several parameters {name!r}: name one of {', '.join(ends)}"
+        )
     raise FlowError(f"flow {flow.name} has no parameter {name!r}{nearest(name, known)}")
 
 
@@ -171,7 +181,8 @@ def plan(
     for (number, task), flow in itertools.product(enumerate(tasks), flows):
         if not flow.suits(task.spec.type):
             continue
-        for setup in (setups or {}).get(flow.name, ({},)):
+        for given in (setups or {}).get(flow.name, ({},)):
+            setup = resolved(flow, given)
             estimator, named = build(flow, setup), label(flow, setup)
             whole = costs.estimate(task, named)
             for seed in seeds:

@@ -105,7 +105,7 @@ def refuse_limits(dask: str | None, farm: str | None, **given: float | None) -> 
     if named and (dask is not None or farm is not None):
         raise click.UsageError(
             f"{' and '.join(named)} can't be kept with --dask or --farm: cores and memory are those"
-            " of the cluster's workers, and a worker can't be told to leave a fold"
+            " of the cluster's workers, and a worker can't be told to leave a fold; leave it out"
         )
 
 

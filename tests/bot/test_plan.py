@@ -67,8 +67,12 @@ def test_a_plan_is_narrowed_by_task_flow_setup_and_state(hepml, tmp_path):
         ("toy-higgs-mass/4-fold", "mean"),
         ("toy-higgs-mass/4-fold", "ridge"),
     ]
-    several = planned("--tasks", "toy-higgs", "--flows", "logistic", "--set", "logistic.C=0.1,1")
-    assert [j["setup"] for j in several] == [{"C": 0.1}, {"C": 1}]
+    one_flow = ["--tasks", "toy-higgs", "--flows", "logistic", "--set"]
+    several = planned(*one_flow, "logistic.C=0.1,1")
+    whole = "estimator__classify__C"
+    assert [j["setup"] for j in several] == [{whole: 0.1}, {whole: 1}]
+    # by either name it is the same run
+    assert planned(*one_flow, f"logistic.{whole}=0.1,1") == several
     assert planned("--tasks", "toy-higgs", "--flows", "prior", "--state", "finished,failed") == []
 
 
@@ -78,6 +82,8 @@ def test_a_plan_is_narrowed_by_task_flow_setup_and_state(hepml, tmp_path):
         ("--state", "done", "published, finished, failed, started, missing"),
         ("--seeds", "0,x", "0,1,2"),
         ("--set", "logistic.C", "logistic.C=0.1,1"),
+        ("--set", "logistic.copy=1", "name one of estimator__impute__copy, estimator__scale__copy"),
+        ("--set", "logistic.c=1", "no parameter 'c'"),
         ("--flows", "logistik", "logistic"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 import hepml_tasks as hep
 from hepml_tasks.bot.plan import plan
-from hepml_tasks.bot.status import count, server_status, spool_status
+from hepml_tasks.bot.status import count, spool_status
 from hepml_tasks.bot.worker import work
 from hepml_tasks.flows import find_flow
 from hepml_tasks.openml.connection import Connection
@@ -86,8 +86,13 @@ def test_what_a_server_took_is_published_there_and_only_there(connection, small_
     assert count(spool_status(tmp_path), elsewhere.key)["finished"] == 1
 
 
-def test_a_server_that_is_away_is_said_and_the_spool_told_nevertheless(hepml, spool):
-    dead = Connection("http://127.0.0.1:9/api/v1/xml", "0" * 32)
-    told = server_status(dead)
-    assert told["answers"] is False
-    assert "127.0.0.1:9" in told["error"]
+def test_a_server_that_is_away_is_said_and_the_spool_told_nevertheless(hepml, spool, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("0" * 32)
+    there = ["--server", "http://127.0.0.1:9", "--key-file", key]
+    answer = hepml("bot", "status", "--spool", spool, *there, "--json")
+    assert answer.returncode == 3
+    told = json.loads(answer.stdout)
+    assert told["counts"]["failed"] == 1
+    assert told["server"]["answers"] is False
+    assert "127.0.0.1:9" in told["server"]["error"]
